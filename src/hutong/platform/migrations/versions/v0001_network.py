@@ -1,0 +1,16 @@
+"""The network's first schema."""
+
+from hutong.platform.migrations import run_sql
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    run_sql("0001_network.sql", "0001_security.sql", "0001_capture.sql")
+
+
+def downgrade() -> None:
+    raise NotImplementedError("restore the back-up that was taken before the upgrade")
