@@ -1,0 +1,1 @@
+"""The tests of hutong: real PostgreSQL, real HTTP, real browsers."""

@@ -1,0 +1,1 @@
+"""What tests share: a PostgreSQL, a small invented network, servers and clients."""

@@ -1,0 +1,165 @@
+"""One PostgreSQL for all test processes of a checkout, and a fresh migrated database for each test in some 50 ms.
+
+Runs may overlap and may be killed at any point. Each process holds a shared lock on a file while it uses the server (the
+kernel gives it back when the process dies); whoever finds itself alone at the end of its run stops the server.
+"""
+
+import fcntl
+import hashlib
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+
+from hutong.platform.embedded import EmbeddedPostgres
+from hutong.platform.migrate import migrate
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+TEMPLATE_LOCK = 7406999
+# What a test's database loses when the machine loses its power does not matter. Fault tests start a server of their own.
+RELAXED = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "max_connections": "500",
+    "autovacuum_naptime": "300",
+    "log_min_messages": "panic",
+    "file_copy_method": "clone",
+}
+
+
+def home() -> Path:
+    """The folder that this user's tests of this checkout keep their server in."""
+    of_checkout = hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:8]
+    return Path(tempfile.gettempdir()) / f"hutong-tests-{os.geteuid()}-{of_checkout}"
+
+
+class SharedPostgres:
+    """This process's share of the test server; ``url`` leads to its ``postgres`` database as owner."""
+
+    def __init__(self) -> None:
+        self.external = os.environ.get("HUTONG_TEST_DATABASE_URL")
+        self.url = self.external or ""
+        self._users: IO[str] | None = None
+        self._template: str | None = None
+        if not self.external:
+            home().mkdir(parents=True, exist_ok=True)
+            self._join()
+
+    def _join(self) -> None:
+        with _locked("door"):
+            self._users = (home() / "users").open("a")
+            alone = _try_lock(self._users, fcntl.LOCK_EX)
+            try:
+                server = _start()
+            except Exception:  # a folder that no longer starts (a full disk, a machine that lost its power) is not worth mending
+                if not alone:
+                    raise
+                shutil.rmtree(home() / "pg", ignore_errors=True)
+                server = _start()
+            self.url = server.database_url("postgres")
+            if alone:
+                _drop_left_over(self.url)
+            fcntl.flock(self._users, fcntl.LOCK_SH)
+
+    def template(self) -> str:
+        """The name of a migrated, empty database that is cloned for each test; made once for one state of the migrations."""
+        if self._template is None:
+            name = f"template_{date.today():%Y%m%d}_{_migrations_digest()}"  # log partitions are made a few days ahead
+            with psycopg.connect(self.url, autocommit=True) as owner:
+                owner.execute("select pg_advisory_lock(%s)", [TEMPLATE_LOCK])
+                if owner.execute("select from pg_database where datname = %s", [name]).fetchone() is None:
+                    unfinished = f"{name}_unfinished"
+                    owner.execute(f"drop database if exists {unfinished} with (force)")
+                    owner.execute(f"create database {unfinished}")
+                    migrate(with_database(self.url, unfinished))
+                    owner.execute(f"alter database {unfinished} rename to {name}")
+            self._template = name
+        return self._template
+
+    @contextmanager
+    def fresh_database(self) -> Iterator[str]:
+        """The URL, as owner, of a migrated empty database that is dropped afterwards."""
+        template, name = self.template(), f"test_{os.getpid()}_{secrets.token_hex(4)}"
+        with psycopg.connect(self.url, autocommit=True) as owner:
+            owner.execute(f"create database {name} template {template}")
+        try:
+            yield with_database(self.url, name)
+        finally:
+            with psycopg.connect(self.url, autocommit=True) as owner:
+                owner.execute(f"drop database if exists {name} with (force)")
+
+    def leave(self) -> None:
+        """Give this process's share back; the server goes on for others."""
+        if self._users is not None:
+            self._users.close()
+            self._users = None
+
+
+def stop_if_unused() -> None:
+    """Stop the server unless a process still uses it."""
+    if os.environ.get("HUTONG_TEST_DATABASE_URL") or not (home() / "pg" / "postmaster.pid").exists():
+        return
+    with _locked("door"), (home() / "users").open("a") as users:
+        if _try_lock(users, fcntl.LOCK_EX):
+            server = EmbeddedPostgres(home() / "pg")
+            server.start()  # takes the running one over, so that it can be stopped
+            server.stop()
+
+
+def with_database(url: str, name: str) -> str:
+    """The URL of another database on the same server."""
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}")) if "///" not in url else url.replace(":///", f":///{name}", 1)
+
+
+def _start() -> EmbeddedPostgres:
+    server = EmbeddedPostgres(home() / "pg")
+    server.start()
+    relaxed = home() / "pg" / "relaxed"
+    if not relaxed.exists():
+        with psycopg.connect(server.database_url("postgres"), autocommit=True) as owner:
+            for setting, value in RELAXED.items():
+                owner.execute(f"alter system set {setting} = '{value}'")
+        server.stop()
+        server.start()
+        relaxed.touch()
+    return server
+
+
+def _drop_left_over(url: str) -> None:
+    today = f"template_{date.today():%Y%m%d}_"
+    with psycopg.connect(url, autocommit=True) as owner:
+        for (name,) in owner.execute(r"select datname from pg_database where datname like 'test\_%' or datname like 'template\_%'").fetchall():
+            if not name.startswith(today):
+                owner.execute(f'drop database "{name}" with (force)')
+
+
+def _migrations_digest() -> str:
+    digest = hashlib.sha256()
+    platform = CHECKOUT / "src" / "hutong" / "platform"
+    for path in sorted([platform / "migrate.py", *platform.glob("migrations/**/*.py"), *platform.glob("migrations/**/*.sql")]):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+@contextmanager
+def _locked(name: str) -> Iterator[None]:
+    with (home() / name).open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _try_lock(file: IO[str], kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
