@@ -1,0 +1,1 @@
+"""What stores, retailers, brands and the network watch: live documents, their snapshots and frames."""
