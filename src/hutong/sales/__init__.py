@@ -1,0 +1,43 @@
+"""Sales: captured exactly once, in groups, with the totals that monitors read; and read again as receipts."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from hutong.catalog import ProductCodes
+from hutong.platform.config import Settings
+from hutong.platform.database import Database
+from hutong.sales.api import router
+from hutong.sales.capture import CaptureQueue
+from hutong.sales.intake import Intake
+from hutong.sales.openapi import capture_openapi
+from hutong.sales.outlets import Outlets
+from hutong.sales.queries import recent_sales, sale_by_id, sales_page
+from hutong.sales.routes import capture_routes
+
+__all__ = ["CaptureQueue", "Intake", "Outlets", "capture_openapi", "capture_routes", "lifespan", "recent_sales", "router", "sale_by_id", "sales_page"]
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Runs the capture of this process; ``app.state.on_commit``, if set, is called after each commit."""
+    settings: Settings = app.state.settings
+    database: Database = app.state.database
+    outlets = Outlets(database)
+    await outlets.refresh()
+
+    def committed() -> None:
+        on_commit = getattr(app.state, "on_commit", None)
+        if on_commit is not None:
+            on_commit()
+
+    queue = CaptureQueue(database, ProductCodes(), settings.capture_connections, settings.capture_backlog, committed)
+    app.state.outlets = outlets
+    app.state.capture = queue
+    app.state.intake = Intake(database, queue, outlets, settings.late_days)
+    queue.start()
+    try:
+        yield
+    finally:
+        await queue.stop()

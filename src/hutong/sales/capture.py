@@ -1,0 +1,277 @@
+"""Commits sales: concurrent requests share one transaction, a bad sale is singled out, and nothing is answered before the commit."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg import errors as pg
+
+from hutong.catalog import ProductCodes
+from hutong.kernel.errors import HutongError, Unavailable
+from hutong.platform.database import Database, is_outage
+from hutong.sales.errors import OriginalUnknown, ReceiptTaken, ReturnExceedsSale, SaleDiffers
+from hutong.sales.partitions import Partitions
+from hutong.sales.prepare import PreparedSale
+from hutong.sales.rows import CALL, Audit, array, parameters
+
+log = structlog.get_logger(__name__)
+
+GROUP_SALES = 1_000
+GROUP_LINES = 20_000
+ATTEMPTS = 4
+FAULTS = ("HT001", "HT002")
+"""SQLSTATEs that ``capture_sales`` raises when one sale of the group is at fault; so does a unique violation."""
+
+Result = datetime | tuple[datetime] | HutongError
+"""When the sale was captured by this call; in a 1-tuple when it had been captured before; or why it was not."""
+
+
+@dataclass(slots=True)
+class Submission:
+    """The sales of one request, waiting for their results, which come all at once."""
+
+    sales: Sequence[PreparedSale]
+    future: "asyncio.Future[list[Result]]"
+
+
+class CaptureQueue:
+    """Takes prepared sales from requests and commits them in groups, on connections of its own.
+
+    While one group commits, requests that arrive wait and form the next: the busier, the larger the groups. ``on_commit``
+    is called after each commit (the live topics' wake-up).
+    """
+
+    def __init__(
+        self, database: Database, codes: ProductCodes, connections: int, backlog: int, on_commit: Callable[[], None] = lambda: None
+    ) -> None:
+        self._database = database
+        self._codes = codes
+        self._connections = connections
+        self._backlog = backlog
+        self._on_commit = on_commit
+        self._waiting: deque[Submission] = deque()
+        self._waiting_sales = 0
+        self._arrived = asyncio.Event()
+        self._writers: list[asyncio.Task[None]] = []
+        self._partitions = Partitions(database)
+        self._stopping = False
+
+    def start(self) -> None:
+        self._writers = [asyncio.create_task(self._write_for_ever(), name=f"capture-{n}") for n in range(self._connections)]
+
+    async def stop(self) -> None:
+        """Let what is being committed finish; refuse what is still waiting."""
+        self._stopping = True
+        self._arrived.set()
+        await asyncio.gather(*self._writers, return_exceptions=True)
+        while self._waiting:
+            self._finish_all([self._waiting.popleft()], Unavailable("The server is stopping; send it again."))
+
+    @property
+    def waiting(self) -> int:
+        """How many sales wait to be committed."""
+        return self._waiting_sales
+
+    async def submit(self, sales: Sequence[PreparedSale]) -> list[Result]:
+        """Commit these sales of one retailer and answer what became of each, in order. The ids differ.
+
+        Raises Unavailable if too many are waiting already or the database cannot be reached; then it may be that they were
+        committed and may be that they were not: the same ids sent again find out.
+        """
+        if self._stopping or self._waiting_sales + len(sales) > self._backlog:
+            raise Unavailable("Too many sales are waiting to be committed; send it again in a moment.", retry_after=1)
+        await self._partitions.ensure(sales)
+        await self._find_products(sales)
+        submission = Submission(sales, asyncio.get_running_loop().create_future())
+        self._waiting.append(submission)
+        self._waiting_sales += len(sales)
+        self._arrived.set()
+        return await asyncio.shield(submission.future)
+
+    async def _find_products(self, sales: Sequence[PreparedSale]) -> None:
+        missing: set[tuple[int, str]] = set()
+        for sale in sales:
+            retailer, get = sale.outlet.retailer_id, self._codes.get
+            sale.products = [get(retailer, row[1]) or 0 for row in sale.lines]
+            if 0 in sale.products:
+                missing.update((retailer, row[1]) for row, product in zip(sale.lines, sale.products, strict=True) if not product)
+        if missing:
+            found = await self._codes.ensure(self._database, missing)
+            for sale in sales:
+                if 0 in (sale.products or ()):
+                    codes = [(sale.outlet.retailer_id, row[1]) for row in sale.lines]
+                    sale.products = [found.get(code) or self._codes.get(*code) or 0 for code in codes]
+
+    # groups --------------------------------------------------------------------------------------------------------
+
+    async def _write_for_ever(self) -> None:
+        connection: psycopg.AsyncConnection[Any] | None = None
+        while not self._stopping:
+            if not self._waiting:
+                self._arrived.clear()
+                await self._arrived.wait()
+                continue
+            group = self._take_group()
+            try:
+                if connection is None or connection.closed:
+                    connection = await self._database.connect()
+                results = await Group(connection, self._partitions).commit(group)
+            except Exception as error:
+                if connection is not None:
+                    await connection.close()
+                    connection = None
+                if is_outage(error):
+                    log.warning("capture_unavailable", error=str(error).strip(), sales=sum(len(each.sales) for each in group))
+                else:
+                    log.exception("capture_failed", sales=sum(len(each.sales) for each in group))
+                self._finish_all(group, Unavailable("The sale could not be committed just now; send it again with the same id.", retry_after=1))
+                await asyncio.sleep(0.05)
+                continue
+            self._on_commit()
+            for submission in group:
+                if not submission.future.done():
+                    submission.future.set_result([results[sale.key] for sale in submission.sales])
+        if connection is not None:
+            await connection.close()
+
+    def _take_group(self) -> list[Submission]:
+        """The requests at the head of the queue that fit one transaction; an id that is in it already waits for the next."""
+        group: list[Submission] = []
+        keys: set[tuple[int, int]] = set()
+        lines = 0
+        while self._waiting:
+            candidate = self._waiting[0]
+            wanted = {sale.key for sale in candidate.sales}
+            weight = sum(len(sale.lines) for sale in candidate.sales)
+            full = len(keys) + len(wanted) > GROUP_SALES or lines + weight > GROUP_LINES
+            if group and (full or not keys.isdisjoint(wanted)):
+                break
+            group.append(self._waiting.popleft())
+            self._waiting_sales -= len(candidate.sales)
+            keys |= wanted
+            lines += weight
+        return group
+
+    @staticmethod
+    def _finish_all(group: list[Submission], error: HutongError) -> None:
+        for submission in group:
+            if not submission.future.done():
+                submission.future.set_exception(error)
+
+
+class Group:
+    """One group on one connection: tried whole, and halved until the sale at fault stands alone."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[Any], partitions: Partitions) -> None:
+        self._connection = connection
+        self._partitions = partitions
+        self._results: dict[tuple[int, int], Result] = {}
+
+    async def commit(self, submissions: Sequence[Submission]) -> dict[tuple[int, int], Result]:
+        """Commit all that can be and answer what became of each sale, by ``PreparedSale.key``. Raises psycopg.Error on outages."""
+        sales = sorted((sale for each in submissions for sale in each.sales), key=lambda sale: sale.key)
+        await self._settle(sales)
+        return self._results
+
+    async def _settle(self, sales: list[PreparedSale]) -> None:
+        if not sales:
+            return
+        try:
+            at = await self._insert(sales)
+            self._results.update((sale.key, at) for sale in sales)
+            return
+        except psycopg.Error as error:
+            if not (isinstance(error, pg.UniqueViolation | pg.CheckViolation) or error.sqlstate in FAULTS):
+                raise
+            fault = error
+        remaining = await self._without_known(sales)
+        if len(remaining) < len(sales):
+            await self._settle(remaining)
+        elif len(sales) == 1:
+            self._results[sales[0].key] = explain(fault, sales[0])
+        else:
+            half = len(sales) // 2
+            await self._settle(sales[:half])
+            await self._settle(sales[half:])
+
+    async def _insert(self, sales: list[PreparedSale]) -> datetime:
+        """Call ``capture_sales``: one statement, one transaction, committed when this returns."""
+        values = parameters(sales, audits_of(sales))
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                cursor = await self._connection.execute(CALL, values, prepare=True)
+                row = await cursor.fetchone()
+                assert row is not None
+                return row[0]  # type: ignore[no-any-return]
+            except (pg.DeadlockDetected, pg.SerializationFailure):
+                if attempt == ATTEMPTS:
+                    raise
+            except pg.CheckViolation as error:
+                if error.diag.constraint_name is not None or attempt == ATTEMPTS:
+                    raise
+                # No partition for a date that was there before: an operator detached it. Make it again.
+                self._partitions.forget()
+                await self._partitions.ensure(sales)
+        raise AssertionError("unreachable")
+
+    async def _without_known(self, sales: list[PreparedSale]) -> list[PreparedSale]:
+        """The sales that are not recorded yet; those that are get the first answer, or SaleDiffers if their content differs."""
+        async with self._connection.transaction():
+            scope = array(sorted({sale.outlet.retailer_id for sale in sales}))
+            await self._connection.execute("select set_config('hutong.retailers', %s, true)", (scope,))
+            cursor = await self._connection.execute(
+                """select k.retailer_id, k.id, k.digest, k.captured_at from unnest(%s::integer[], %s::uuid[]) as w (retailer_id, id)
+                   join sale_key k using (retailer_id, id)""",
+                ([sale.outlet.retailer_id for sale in sales], [sale.id for sale in sales]),
+            )
+            known = {(row[0], row[1].int): (row[2].hex, row[3]) for row in await cursor.fetchall()}
+        remaining = []
+        for sale in sales:
+            if sale.key not in known:
+                remaining.append(sale)
+            elif known[sale.key][0] == sale.digest:
+                self._results[sale.key] = (known[sale.key][1],)
+            else:
+                self._results[sale.key] = SaleDiffers(f"Sale {sale.id} is recorded with other content; nothing was changed.", id=str(sale.id))
+        return remaining
+
+
+def audits_of(sales: Sequence[PreparedSale]) -> list[Audit]:
+    """One audit row for each caller: who captured how many sales. Its sales are those with the same ``captured_at``."""
+    by_caller: dict[tuple[str, int], list[PreparedSale]] = {}
+    for sale in sales:
+        by_caller.setdefault((sale.actor, sale.outlet.retailer_id), []).append(sale)
+    rows: list[Audit] = []
+    for (actor, retailer_id), captured in by_caller.items():
+        stores = {sale.outlet.id for sale in captured}
+        detail = None if len(captured) == 1 else f'{{"sales": {len(captured)}}}'
+        rows.append((actor, retailer_id, stores.pop() if len(stores) == 1 else None, str(captured[0].id), detail))
+    return rows
+
+
+def explain(fault: psycopg.Error, prepared: PreparedSale) -> HutongError:
+    """Why PostgreSQL refused this one sale, in words for the till."""
+    sale = prepared.sale
+    if fault.sqlstate == "HT002":
+        return OriginalUnknown(f"Sale {sale.original}, or a line of it that comes back, is not recorded; send that sale first.", field="original")
+    if fault.sqlstate == "HT001" or (isinstance(fault, pg.CheckViolation) and fault.diag.table_name == "line_returned"):
+        return ReturnExceedsSale(f"More would come back of sale {sale.original} than was sold, counting earlier returns.", field="lines")
+    if isinstance(fault, pg.UniqueViolation) and "receipt" in (fault.diag.constraint_name or ""):
+        return ReceiptTaken(
+            f"Receipt {sale.receipt} of this till is taken on {sale.business_date}; receipt numbers are unique per till and business date.",
+            field="receipt",
+        )
+    if isinstance(fault, pg.UniqueViolation):  # the id came in by another way between our insert and our look
+        return Unavailable("The same sale is being captured at this moment; send it again.", retry_after=1)
+    raise fault
+
+
+def oldest_allowed(today: date, late_days: int, history: bool, earliest: date) -> date:
+    """The oldest business date that a caller may send: any with the permission for history, else ``late_days`` back."""
+    return earliest if history else date.fromordinal(max(earliest.toordinal(), today.toordinal() - late_days))
+

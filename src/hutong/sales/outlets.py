@@ -1,0 +1,81 @@
+"""Where sales may come from: stores by GLN and tills by code, cached in the process because every sale asks for them."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from hutong.platform.database import Database
+from hutong.platform.scope import Scope
+
+REFRESH_AFTER = 30.0
+UNKNOWN_AFTER = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """A store as capture needs it. ``zone`` decides the minute of the day, ``province`` the brand's totals."""
+
+    id: int
+    retailer_id: int
+    gln: str
+    zone: ZoneInfo
+    province: int
+    closed: bool
+
+
+class Outlets:
+    """All stores and tills of the network, read whole and refreshed when something is asked for that is not there."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._by_gln: dict[str, Outlet] = {}
+        self._by_id: dict[int, Outlet] = {}
+        self._tills: dict[tuple[int, str], int] = {}
+        self._till_codes: dict[int, str] = {}
+        self._read_at = 0.0
+        self._reading = asyncio.Lock()
+
+    def by_gln(self, gln: str) -> Outlet | None:
+        return self._by_gln.get(gln)
+
+    def by_id(self, store_id: int) -> Outlet | None:
+        return self._by_id.get(store_id)
+
+    def till(self, store_id: int, code: str) -> int | None:
+        return self._tills.get((store_id, code))
+
+    def till_code(self, till_id: int) -> str | None:
+        return self._till_codes.get(till_id)
+
+    @property
+    def stale(self) -> bool:
+        return time.monotonic() - self._read_at > REFRESH_AFTER
+
+    async def refresh(self) -> None:
+        """Read all stores and tills again; callers that come while it is read share the one reading."""
+        asked_at = time.monotonic()
+        async with self._reading:
+            if self._read_at > asked_at:
+                return
+            started = time.monotonic()
+            async with self._database.read(Scope.of_network()) as reader:
+                stores = await reader.rows(
+                    "select id, retailer_id, gln, zone, coalesce(province_code, 0), closed_on is not null and closed_on < current_date from store"
+                )
+                tills = await reader.rows("select store_id, code, id from till")
+            self._by_gln = {row[2]: Outlet(row[0], row[1], row[2], ZoneInfo(row[3]), row[4], row[5]) for row in stores}
+            self._by_id = {outlet.id: outlet for outlet in self._by_gln.values()}
+            self._tills = {(row[0], row[1]): row[2] for row in tills}
+            self._till_codes = {row[2]: row[1] for row in tills}
+            self._read_at = started
+
+    async def refresh_for_unknown(self) -> None:
+        """Look for something that is not here, unless it was looked for within the last two seconds."""
+        if time.monotonic() - self._read_at > UNKNOWN_AFTER:
+            await self.refresh()
+
+    def remember_till(self, store_id: int, code: str, till_id: int) -> None:
+        """Take up a till that was registered just now."""
+        self._tills[store_id, code] = till_id
+        self._till_codes[till_id] = code
