@@ -24,7 +24,11 @@ from tests.support.postgres import SharedPostgres, stop_if_unused
 from tests.support.server import RunningServer, start_server
 
 hypothesis_settings.register_profile(
-    "hutong", max_examples=50, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    "hutong",
+    max_examples=50,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 hypothesis_settings.register_profile("thorough", parent=hypothesis_settings.get_profile("hutong"), max_examples=2000, derandomize=False)
 hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "hutong"))

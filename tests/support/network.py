@@ -229,7 +229,12 @@ def _insert_key(owner: psycopg.Connection[Any], name: str, retailer: int | None,
 def _insert_retailer(owner: psycopg.Connection[Any], code: str, zh: str, en: str, kind: str, tills: int) -> Retailer:
     retailer = _id(owner, "insert into retailer (code, name_zh, name_en, kind) values (%s, %s, %s, %s) returning id", code, zh, en, kind)
     chain = _id(
-        owner, "insert into chain (retailer_id, code, name_zh, name_en, format) values (%s, 'main', %s, %s, %s) returning id", retailer, zh, en, kind
+        owner,
+        "insert into chain (retailer_id, code, name_zh, name_en, format) values (%s, 'main', %s, %s, %s) returning id",
+        retailer,
+        zh,
+        en,
+        kind,
     )
     stores = tuple(_insert_store(owner, retailer, chain, kind, tills, *row) for row in STORES[code])
     return Retailer(

@@ -137,7 +137,9 @@ def _start() -> EmbeddedPostgres:
 def _drop_left_over(url: str) -> None:
     today = f"template_{date.today():%Y%m%d}_"
     with psycopg.connect(url, autocommit=True) as owner:
-        for (name,) in owner.execute(r"select datname from pg_database where datname like 'test\_%' or datname like 'template\_%'").fetchall():
+        for (name,) in owner.execute(
+            r"select datname from pg_database where datname like 'test\_%' or datname like 'template\_%'"
+        ).fetchall():
             if not name.startswith(today):
                 owner.execute(f'drop database "{name}" with (force)')
 

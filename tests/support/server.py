@@ -43,7 +43,13 @@ class RunningServer:
 
 
 def start_server(
-    database_url: str, log: Path, *, workers: int = 1, port: int | None = None, settings: Mapping[str, str] | None = None, within: float = 60
+    database_url: str,
+    log: Path,
+    *,
+    workers: int = 1,
+    port: int | None = None,
+    settings: Mapping[str, str] | None = None,
+    within: float = 60,
 ) -> RunningServer:
     """Start ``hutong serve`` on a loopback port and wait until it answers.
 
@@ -58,7 +64,7 @@ def start_server(
     }
     command = [sys.executable, "-m", "hutong.cli", "serve", "--port", str(port), "--workers", str(workers)]
     with log.open("ab") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own command line
+        process = subprocess.Popen(
             command, stdout=output, stderr=subprocess.STDOUT, env=environment | dict(settings or {}), cwd=log.parent, start_new_session=True
         )
     server = RunningServer(f"http://127.0.0.1:{port}", port, log, process)
