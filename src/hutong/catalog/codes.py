@@ -107,7 +107,7 @@ async def find_or_create(database: Database, keys: Iterable[ProductKey]) -> dict
         found = await products_by_key(uow, wanted)
         absent = wanted - found.keys()
         if absent:
-            await _create_provisional(uow, absent)
+            await create_provisional(uow, absent)
             found |= await products_by_key(uow, absent)
             await uow.commit()
     return found
@@ -130,19 +130,24 @@ async def products_by_key(reader: Reader, keys: Iterable[ProductKey]) -> dict[Pr
     return {ProductKey(row.retailer_id, row.code): row.id for row in rows}
 
 
-async def _create_provisional(uow: UnitOfWork, keys: set[ProductKey]) -> None:
-    # Inserted in the order of their keys: two processes that meet the same new codes wait for one another, and never
-    # each for the other. What the other made meanwhile is found by the look-up that follows.
+async def create_provisional(uow: UnitOfWork, keys: set[ProductKey]) -> set[ProductKey]:
+    """Make products that nobody has registered yet, and answer which of ``keys`` are new; the others exist already.
+
+    Inserted in the order of their keys: two processes that meet the same new codes wait for one another, and never each
+    for the other.
+    """
     owned = sorted((each for each in keys if each.retailer_id is not None), key=lambda key: (key.retailer_id or 0, key.code))
-    await uow.execute(
+    gtins = sorted(each.code for each in keys if each.retailer_id is None)
+    made = await uow.rows(
         """insert into product (gtin) select gtin from unnest(cast(:gtins as char(14)[])) with ordinality w (gtin, place)
-           order by place on conflict (gtin) where gtin is not null do nothing""",
-        gtins=sorted(each.code for each in keys if each.retailer_id is None),
+           order by place on conflict (gtin) where gtin is not null do nothing returning gtin::text as code""",
+        gtins=gtins,
     )
-    await uow.execute(
+    made_own = await uow.rows(
         """insert into product (retailer_id, code)
            select retailer_id, code from unnest(cast(:retailers as integer[]), cast(:codes as text[])) with ordinality w (retailer_id, code, place)
-           order by place on conflict (retailer_id, code) where retailer_id is not null do nothing""",
+           order by place on conflict (retailer_id, code) where retailer_id is not null do nothing returning retailer_id, code""",
         retailers=[each.retailer_id for each in owned],
         codes=[each.code for each in owned],
     )
+    return {ProductKey(None, row.code) for row in made} | {ProductKey(row.retailer_id, row.code) for row in made_own}
