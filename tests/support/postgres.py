@@ -1,7 +1,6 @@
 """One PostgreSQL for all test processes of a checkout, and a fresh migrated database for each test in some 50 ms.
 
-Runs may overlap and may be killed at any point. Each process holds a shared lock on a file while it uses the server (the
-kernel gives it back when the process dies); whoever finds itself alone at the end of its run stops the server.
+Runs may overlap and may be killed at any point: the server ends with its last user, and what killed ones left is cleared by the next.
 """
 
 import fcntl
@@ -14,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import IO
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -46,29 +44,13 @@ class SharedPostgres:
     """This process's share of the test server; ``url`` leads to its ``postgres`` database as owner."""
 
     def __init__(self) -> None:
-        self.external = os.environ.get("HUTONG_TEST_DATABASE_URL")
-        self.url = self.external or ""
-        self._users: IO[str] | None = None
+        self.url = os.environ.get("HUTONG_TEST_DATABASE_URL", "")
+        self._server: EmbeddedPostgres | None = None
         self._template: str | None = None
-        if not self.external:
-            home().mkdir(parents=True, exist_ok=True)
-            self._join()
-
-    def _join(self) -> None:
-        with _locked("door"):
-            self._users = (home() / "users").open("a")
-            alone = _try_lock(self._users, fcntl.LOCK_EX)
-            try:
-                server = _start()
-            except Exception:  # a folder that no longer starts (a full disk, a machine that lost its power) is not worth mending
-                if not alone:
-                    raise
-                shutil.rmtree(home() / "pg", ignore_errors=True)
-                server = _start()
-            self.url = server.database_url("postgres")
-            if alone:
-                _drop_left_over(self.url)
-            fcntl.flock(self._users, fcntl.LOCK_SH)
+        if not self.url:
+            with _door():
+                self._server = _start()
+            self.url = self._server.database_url("postgres")
 
     def template(self) -> str:
         """The name of a migrated, empty database that is cloned for each test; made once for one state of the migrations."""
@@ -98,21 +80,20 @@ class SharedPostgres:
                 owner.execute(f"drop database if exists {name} with (force)")
 
     def leave(self) -> None:
-        """Give this process's share back; the server goes on for others."""
-        if self._users is not None:
-            self._users.close()
-            self._users = None
+        """Give this process's share back; the last one out stops the server."""
+        if self._server is not None:
+            with _door():
+                self._server.stop()
 
 
 def stop_if_unused() -> None:
-    """Stop the server unless a process still uses it."""
-    if os.environ.get("HUTONG_TEST_DATABASE_URL") or not (home() / "pg" / "postmaster.pid").exists():
-        return
-    with _locked("door"), (home() / "users").open("a") as users:
-        if _try_lock(users, fcntl.LOCK_EX):
+    """Stop a server that killed test processes left running."""
+    if (home() / "pg" / "postmaster.pid").exists():
+        with _door():
             server = EmbeddedPostgres(home() / "pg")
-            server.start()  # takes the running one over, so that it can be stopped
-            server.stop()
+            if not server.is_used():
+                server.start()  # takes it over
+                server.stop()
 
 
 def with_database(url: str, name: str) -> str:
@@ -122,7 +103,14 @@ def with_database(url: str, name: str) -> str:
 
 def _start() -> EmbeddedPostgres:
     server = EmbeddedPostgres(home() / "pg")
-    server.start()
+    alone = not server.is_used()
+    try:
+        server.start()
+    except RuntimeError:  # a folder that no longer starts (a machine that lost its power) is not worth mending
+        if not alone:
+            raise
+        shutil.rmtree(home() / "pg")
+        server.start()
     relaxed = home() / "pg" / "relaxed"
     if not relaxed.exists():
         with psycopg.connect(server.database_url("postgres"), autocommit=True) as owner:
@@ -131,6 +119,8 @@ def _start() -> EmbeddedPostgres:
         server.stop()
         server.start()
         relaxed.touch()
+    if alone:
+        _drop_left_over(server.database_url("postgres"))
     return server
 
 
@@ -153,15 +143,9 @@ def _migrations_digest() -> str:
 
 
 @contextmanager
-def _locked(name: str) -> Iterator[None]:
-    with (home() / name).open("a") as file:
+def _door() -> Iterator[None]:
+    """One test process at a time joins or leaves."""
+    home().mkdir(parents=True, exist_ok=True)
+    with (home() / "door").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _try_lock(file: IO[str], kind: int) -> bool:
-    try:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

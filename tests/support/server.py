@@ -1,5 +1,6 @@
 """A real hutong server in a process of its own, for tests of faults, streams and browsers."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -102,10 +103,8 @@ def _answers(url: str) -> bool:
 
 
 def _signal(pid: int, number: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass
 
 
 def _end(log: Path) -> str:
