@@ -17,7 +17,7 @@ UNITS = {
 """Units that goods are sold in (UN/ECE Recommendation 20) with the words that Chinese files use for them."""
 
 _UNIT_WORDS = {
-    **{word: "EA" for word in UNITS["EA"]}, "千克": "KGM", "公斤": "KGM", "克": "GRM", "升": "LTR", "毫升": "MLT", "米": "MTR",
+    **dict.fromkeys(UNITS["EA"], "EA"), "千克": "KGM", "公斤": "KGM", "克": "GRM", "升": "LTR", "毫升": "MLT", "米": "MTR",
     "平方米": "MTK", "小时": "HUR", "PCS": "EA", "PC": "EA", "EACH": "EA", "PIECE": "EA", "H87": "EA", "KG": "KGM", "G": "GRM", "L": "LTR",
     "ML": "MLT", "M": "MTR", "M2": "MTK",
 }  # fmt: skip

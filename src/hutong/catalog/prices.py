@@ -145,3 +145,25 @@ async def price_history(reader: Reader, product_id: int, limit: int = 200) -> li
         product=product_id, limit=limit,
     )  # fmt: skip
     return [dict(row._mapping) for row in rows]
+
+
+async def standing_prices(reader: Reader, retailer_id: int, entries: Sequence[PriceEntry]) -> tuple[list[int | None], list[bool]]:
+    """What counts at the moment each entry starts (None: not sold), and whether another price starts at just that moment."""
+    rows = await reader.rows(
+        """select t.amount, exact.found and exact.amount is distinct from w.amount as taken
+           from unnest(cast(:stores as integer[]), cast(:products as integer[]), cast(:moments as timestamptz[]), cast(:amounts as bigint[]))
+                with ordinality w (store_id, product_id, valid_from, amount, place)
+           left join lateral (select p.amount from price p
+                where p.retailer_id = :retailer and p.store_id = any (array[0, w.store_id]) and p.product_id = w.product_id
+                  and p.valid_from <= w.valid_from order by p.valid_from desc, p.store_id desc limit 1) t on true
+           left join lateral (select true as found, p.amount from price p
+                where p.retailer_id = :retailer and p.store_id = w.store_id and p.product_id = w.product_id
+                  and p.valid_from = w.valid_from) exact on true
+           order by w.place""",
+        retailer=retailer_id,
+        stores=[each.store_id for each in entries],
+        products=[each.product_id for each in entries],
+        moments=[each.valid_from for each in entries],
+        amounts=[each.amount for each in entries],
+    )
+    return [row.amount for row in rows], [bool(row.taken) for row in rows]
