@@ -195,6 +195,7 @@ async def _access(request: HTTPConnection, *, bearer: bool) -> Access:
         memory.put(access, generation, seconds)
     request.state.access = access
     request.state.principal = access.principal
+    request.state.actor = access.principal.actor  # for the log
     request.state.csrf = access.csrf
     return access
 
