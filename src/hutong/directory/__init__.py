@@ -11,8 +11,11 @@ from hutong.directory.permissions import (
     Permission,
     Principal,
 )
+from hutong.directory.queries import StoreRef, stores, tills_by_code
+from hutong.directory.tills import register_till, touch_tills
 
 __all__ = [
+    "StoreRef", "register_till", "stores", "tills_by_code", "touch_tills",
     "BRAND_PERMISSIONS", "KEY_PERMISSIONS", "ROLE_PERMISSIONS", "ROLE_PLACES", "TILL_PERMISSIONS", "Grant", "Permission", "Principal",
     "authenticate", "caller", "session_access", "signed_in",
 ]  # fmt: skip

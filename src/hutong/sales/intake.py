@@ -142,7 +142,7 @@ class Intake:
             await self._outlets.refresh_for_unknown()
             till_id = self._outlets.till(outlet.id, sale.till)
         if till_id is None and by.may(Permission.REGISTER_TILLS, retailer_id=outlet.retailer_id, store_id=outlet.id):
-            till_id = await register_till(self._database, by, outlet.retailer_id, outlet.id, sale.till)
+            till_id = (await register_till(self._database, by, outlet.ref, sale.till)).id
             self._outlets.remember_till(outlet.id, sale.till, till_id)
         if till_id is None:
             raise UnknownStore(f"Store {outlet.gln} has no till {sale.till}; create it, or use a key with tills:register.", field="till")

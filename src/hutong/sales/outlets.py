@@ -5,10 +5,11 @@ import time
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from hutong.directory import StoreRef, stores, tills_by_code
 from hutong.platform.database import Database
 from hutong.platform.scope import Scope
 
-REFRESH_AFTER = 30.0
+REFRESH_AFTER = 300.0
 UNKNOWN_AFTER = 2.0
 
 
@@ -21,7 +22,7 @@ class Outlet:
     gln: str
     zone: ZoneInfo
     province: int
-    closed: bool
+    ref: StoreRef
 
 
 class Outlets:
@@ -60,14 +61,14 @@ class Outlets:
                 return
             started = time.monotonic()
             async with self._database.read(Scope.of_network()) as reader:
-                stores = await reader.rows(
-                    "select id, retailer_id, gln, zone, coalesce(province_code, 0), closed_on is not null and closed_on < current_date from store"
-                )
-                tills = await reader.rows("select store_id, code, id from till")
-            self._by_gln = {row[2]: Outlet(row[0], row[1], row[2], ZoneInfo(row[3]), row[4], row[5]) for row in stores}
+                known = await stores(reader)
+                tills = await tills_by_code(reader, [store.id for store in known])
+            self._by_gln = {
+                store.gln: Outlet(store.id, store.retailer_id, store.gln, ZoneInfo(store.zone), store.province_code or 0, store) for store in known
+            }
             self._by_id = {outlet.id: outlet for outlet in self._by_gln.values()}
-            self._tills = {(row[0], row[1]): row[2] for row in tills}
-            self._till_codes = {row[2]: row[1] for row in tills}
+            self._tills = {place: till.id for place, till in tills.items()}
+            self._till_codes = {till.id: till.code for till in tills.values()}
             self._read_at = started
 
     async def refresh_for_unknown(self) -> None:
