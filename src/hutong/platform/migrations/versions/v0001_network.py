@@ -9,7 +9,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    run_sql("0001_network.sql", "0001_security.sql", "0001_capture.sql", "0001_catalog.sql")
+    run_sql("0001_network.sql", "0001_security.sql", "0001_capture.sql", "0001_catalog.sql", "0001_monitor.sql")
 
 
 def downgrade() -> None:
