@@ -86,6 +86,7 @@ async def create_person(
     ``grants`` are ``Grant.of_role(…)``; only the network may add somebody who holds nothing yet. Raises Taken for a login in use,
     WeakPassword, and NotFound for a role or place that ``by`` cannot give.
     """
+    _must_give(by, grants)  # first of all, so that what is wrong with the rest tells nothing of places that are not one's own
     login = login.strip().lower()
     if not LOGIN.fullmatch(login):
         raise Invalid("A login has 3 to 64 small letters, digits, dots, hyphens, underscores or @.", field="login")
@@ -95,7 +96,6 @@ async def create_person(
         raise Invalid("The language is zh or en.", field="locale")
     if not grants:
         by.must(Permission.OPERATE_NETWORK)
-    _must_give(by, grants)
     must_be_strong(password, login)
     hashed = await hash_password(password)
     async with db.work(Scope.of_network()) as uow:
@@ -259,10 +259,15 @@ async def _locked(uow: UnitOfWork, person_id: int) -> tuple[Any, list[HeldGrant]
 
 def _must_give(by: Principal, grants: Sequence[Grant]) -> None:
     for each in grants:
-        if each.place not in ROLE_PLACES.get(each.role, ()):
-            raise Invalid(f"The role {each.role} cannot be held at a {each.place}.", field="role")
+        must_fit(each.role, each.place)
         if not may_give(by, each):
             raise NotFound
+
+
+def must_fit(role: str, place: str) -> None:
+    """Raises Invalid unless ``role`` can be held at a ``place`` of this kind (network, retailer, store, brand)."""
+    if place not in ROLE_PLACES.get(role, ()):
+        raise Invalid("This role cannot be held at such a place.", field="role", places=sorted(ROLE_PLACES.get(role, ())))
 
 
 async def _add_grant(uow: UnitOfWork, by: Principal, person_id: int, login: str, given: Grant) -> None:

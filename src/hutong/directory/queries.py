@@ -188,6 +188,7 @@ async def find_stores(
     province: int | None = None,
     city: int | None = None,
     q: str | None = None,
+    gln: str | None = None,
     after: int = 0,
     limit: int = 50,
 ) -> Sequence[Row[Any]]:
@@ -205,10 +206,11 @@ async def find_stores(
              and (cast(:retailer as text) is null or r.code = :retailer)
              and (cast(:province as integer) is null or s.province_code = :province)
              and (cast(:city as integer) is null or s.city_code = :city)
+             and (cast(:gln as bpchar) is null or s.gln = :gln)
              and (cast(:q as text) is null or s.gln = :q or s.code ilike :like or s.name_zh ilike :like or s.name_en ilike :like
                   or s.address ilike :like)
            order by s.id limit :limit""",
-        retailer=retailer, province=province, city=city, q=q or None, like=f"%{like_escaped(q or '')}%", after=after, limit=limit + 1,
+        retailer=retailer, province=province, city=city, gln=gln, q=q or None, like=f"%{like_escaped(q or '')}%", after=after, limit=limit + 1,
     )  # fmt: skip
 
 
