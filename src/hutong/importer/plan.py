@@ -11,7 +11,9 @@ from hutong.importer.receipts import Aside, Ready, Receipt, ReceiptMaker
 from hutong.importer.rows import ZERO, BadRow, Row, RowReader
 from hutong.importer.source import Source
 
-GroupKey = tuple[object, ...]
+GroupKey = tuple[tuple[str, ...], date | None]
+"""What rows of one receipt share: the fields they are grouped by, and the day where that is one of them."""
+
 Progress = Callable[[int], None]
 
 
@@ -80,7 +82,7 @@ def make_plan(mapping: Mapping, source: Source, progress: Progress | None = None
         else:
             whose = (row.store, row.till, row.receipt)
             key = tuple([whose[place] for place in named])
-            groups.setdefault((key, row.at.date()) if dated else (key, None), []).append(row)
+            groups.setdefault((key, row.at.date() if dated else None), []).append(row)
         if progress is not None and plan.rows % 10_000 == 0:
             progress(plan.rows)
     _settle(plan, groups, broken)
@@ -93,7 +95,7 @@ def _settle(plan: Plan, groups: dict[GroupKey, list[Row]], broken: dict[tuple[st
     Without that row it would be recorded with a wrong total, and once the row is mended, its id would be taken.
     """
     for key, rows in groups.items():
-        bad = broken.get(key[0])  # type: ignore[arg-type]
+        bad = broken.get(key[0])
         if bad is not None:
             for row in rows:
                 plan.asides[row.number] = Aside(row.number, f"line {bad.number} of the same receipt cannot be read", row.amount)

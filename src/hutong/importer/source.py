@@ -2,7 +2,7 @@
 
 import codecs
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -55,14 +55,14 @@ class Source:
         """How many rows there are, where the file says so itself."""
         if self.kind != "parquet":
             return None
-        from pyarrow import parquet  # type: ignore[import-untyped]
+        from pyarrow import parquet
 
         return int(parquet.ParquetFile(self.path).metadata.num_rows)
 
-    def _open(self) -> Iterator[NumberedRow]:  # the first row is that of the names
+    def _open(self) -> Generator[NumberedRow, None, None]:  # the first row is that of the names
         return {"csv": self._csv, "parquet": self._parquet, "xlsx": self._xlsx}[self.kind]()
 
-    def _csv(self) -> Iterator[NumberedRow]:
+    def _csv(self) -> Generator[NumberedRow, None, None]:
         encoding = self.part.encoding
         try:
             encoding = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
@@ -83,7 +83,7 @@ class Source:
         except csv.Error as error:
             raise SourceUnreadable(f"{self.path.name}: is not CSV ({error}); check file.delimiter and file.quote.") from None
 
-    def _parquet(self) -> Iterator[NumberedRow]:
+    def _parquet(self) -> Generator[NumberedRow, None, None]:
         import pyarrow
         from pyarrow import parquet
 
@@ -98,11 +98,11 @@ class Source:
         except (pyarrow.ArrowException, OSError, ValueError) as error:
             raise SourceUnreadable(f"{self.path.name}: is not Parquet ({error}).") from None
 
-    def _xlsx(self) -> Iterator[NumberedRow]:
+    def _xlsx(self) -> Generator[NumberedRow, None, None]:
         from zipfile import BadZipFile
 
-        from openpyxl import load_workbook  # type: ignore[import-untyped]
-        from openpyxl.utils.exceptions import InvalidFileException  # type: ignore[import-untyped]
+        from openpyxl import load_workbook
+        from openpyxl.utils.exceptions import InvalidFileException
 
         try:
             book = load_workbook(self.path, read_only=True, data_only=True)

@@ -100,11 +100,11 @@ def _moment(cell: Any, layout: str | None) -> datetime:
     if isinstance(cell, datetime):
         return cell
     if isinstance(cell, date):
-        return datetime(cell.year, cell.month, cell.day)
+        return datetime(cell.year, cell.month, cell.day)  # noqa: DTZ001 - the caller adds the file's zone
     text = text_of(cell)
     if not text:
         raise ValueError("the time is empty")
     try:
-        return datetime.strptime(text, layout) if layout else datetime.fromisoformat(text)
+        return datetime.strptime(text, layout) if layout else datetime.fromisoformat(text)  # noqa: DTZ007
     except ValueError:
         raise ValueError(f"{text!r} is not a time" + (f" of the format {layout}" if layout else "; give sale.time.format")) from None
