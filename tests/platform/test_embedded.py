@@ -31,7 +31,7 @@ server.stop()
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A data folder for all tests here (it takes seconds to make); whatever still runs in it is ended."""
     folder = tmp_path_factory.mktemp("embedded") / "pg"
-    os.chmod(folder.parent, 0o755)
+    folder.parent.chmod(0o755)
     yield folder
     server = EmbeddedPostgres(folder)
     server.start()
@@ -165,7 +165,7 @@ def test_a_pid_file_that_was_cut_short_is_passed_over(server: EmbeddedPostgres, 
 
 
 def test_a_folder_whose_making_was_interrupted_is_set_aside(tmp_path: Path) -> None:
-    os.chmod(tmp_path, 0o755)
+    tmp_path.chmod(0o755)
     folder = tmp_path / "pg"
     folder.mkdir()
     (folder / "PG_VERSION").write_text("18\n")

@@ -49,14 +49,23 @@ from hutong.directory.queries import (
     tills_of_store,
 )
 from hutong.directory.seed import Seeded, seed_directory
-from hutong.directory.tills import create_till, enrol_till, register_till, register_tills, start_enrolment, touch_tills
+from hutong.directory.tills import (
+    Enrolment,
+    create_till,
+    enrol_till,
+    register_till,
+    register_tills,
+    revoke_till,
+    start_enrolment,
+    touch_tills,
+)
 
 __all__ = [
-    "BRAND_PERMISSIONS", "KEY_PERMISSIONS", "ROLE_PERMISSIONS", "ROLE_PLACES", "TILL_PERMISSIONS", "BrandRef", "Grant", "NewKey",
+    "BRAND_PERMISSIONS", "KEY_PERMISSIONS", "ROLE_PERMISSIONS", "ROLE_PLACES", "TILL_PERMISSIONS", "BrandRef", "Enrolment", "Grant", "NewKey",
     "Permission", "Principal", "RetailerRef", "Seeded", "StoreRef", "TillRef", "after", "authenticate", "brand_by_code", "brand_by_id",
     "brand_prefixes", "brands", "caller", "cities", "create_brand", "create_chain", "create_key", "create_person", "create_retailer",
     "create_store", "create_till", "csv_line", "cursor", "enrol_till", "grant", "lifespan", "page", "provinces", "register_till", "register_tills",
-    "retailer_by_code", "retailer_by_id", "retailers", "revoke_key", "router", "safe_cell", "seed_directory", "session_access",
+    "retailer_by_code", "retailer_by_id", "retailers", "revoke_key", "revoke_till", "router", "safe_cell", "seed_directory", "session_access",
     "set_brand_prefixes", "set_password", "signed_in", "start_enrolment", "store_by_code", "store_by_gln", "store_by_id", "stores",
     "stores_by_gln", "till_by_code", "till_by_id", "tills_by_code", "tills_of_store", "touch_tills", "update_store",
 ]  # fmt: skip

