@@ -123,9 +123,8 @@ class Intake:
         outlet = self._outlets.by_gln(sale.store) if sale.store is not None else self._outlets.by_id(own) if own is not None else None
         if outlet is None and sale.store is None and own is None:
             raise SaleInvalid("Name the store by its GLN; only a till's own key implies it.", "store")
-        if outlet is None:  # a store opened within the last seconds; asked for at most every few seconds
-            await self._outlets.refresh_for_unknown()
-            outlet = self._outlets.by_gln(sale.store) if sale.store is not None else self._outlets.by_id(own or 0)
+        if outlet is None:
+            outlet = await self._outlets.find(sale.store, own)
         if outlet is None or (own is not None and outlet.id != own):
             raise UnknownStore(f"Store {sale.store} is not one that this key may send sales for.", field="store")
         return outlet
@@ -137,10 +136,7 @@ class Intake:
             return by.till_id
         if sale.till is None:
             raise SaleInvalid("Name the till by its code; only a till's own key implies it.", "till")
-        till_id = self._outlets.till(outlet.id, sale.till)
-        if till_id is None:
-            await self._outlets.refresh_for_unknown()
-            till_id = self._outlets.till(outlet.id, sale.till)
+        till_id = self._outlets.till(outlet.id, sale.till) or await self._outlets.find_till(outlet.id, sale.till)
         if till_id is None and by.may(Permission.REGISTER_TILLS, retailer_id=outlet.retailer_id, store_id=outlet.id):
             till_id = (await register_till(self._database, by, outlet.ref, sale.till)).id
             self._outlets.remember_till(outlet.id, sale.till, till_id)
@@ -155,6 +151,7 @@ class Intake:
 def read_sale(body: bytes) -> Sale:
     """Read one sale. Raises Malformed (400) if it is not JSON in UTF-8, Invalid (422) if it is JSON but not a sale."""
     try:
+        body.decode()  # msgspec names the wrong type first, whatever the bytes are
         sale = _sale_decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _reading_error(error) from None
@@ -166,6 +163,7 @@ def read_sale(body: bytes) -> Sale:
 def read_batch(body: bytes) -> list[msgspec.Raw]:
     """The sales of a batch, unread. Raises Malformed or Invalid."""
     try:
+        body.decode()
         return _batch_decoder.decode(body).sales
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _reading_error(error) from None

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -98,7 +98,7 @@ class Outcome(Struct, frozen=True, omit_defaults=True):
     outcome: str
     id: str | None = None
     captured_at: datetime | None = None
-    problem: dict[str, object] | None = None
+    problem: dict[str, Any] | None = None
 
 
 class Outcomes(Struct, frozen=True):
