@@ -28,6 +28,8 @@ MOST_EVENTS = 20_000
 """A step with more news than this is not told one by one: whoever follows loads afresh."""
 LONGEST_TRANSACTION = timedelta(days=1)
 """Events carry their transaction's start; partitions of the log older than this before the last step are not looked at."""
+LONGEST_PAUSE = timedelta(hours=6)
+"""After a longer pause between two steps whoever follows loads afresh; later partitions of the log are not looked at."""
 
 log = structlog.get_logger()
 
@@ -91,13 +93,14 @@ _events = msgspec.json.Decoder(list[Event])
 
 async def read_news(connection: psycopg.AsyncConnection[Any], last: Horizon, last_at: datetime, most: int = MOST_EVENTS) -> Step:
     """The events that became visible since ``last``, a horizon taken at ``last_at``, and the new horizon."""
+    until = last_at + LONGEST_PAUSE
     cursor = await connection.execute(
         NEWS_WHILE_RUNNING if last.running else NEWS_ALONE,
         {
             "xmax": str(last.xmax),
             "running": [str(each) for each in last.running],
             "since": last_at - LONGEST_TRANSACTION,
-            "until": datetime.now(UTC) + timedelta(hours=1),
+            "until": until,
             "most": most + 1,
         },
         prepare=False,  # planned anew, so that partitions of other days are left out
@@ -105,7 +108,7 @@ async def read_news(connection: psycopg.AsyncConnection[Any], last: Horizon, las
     row = await cursor.fetchone()
     assert row is not None
     horizon, events = Horizon.of(row[0]), _events.decode(row[2])
-    if len(events) > most or horizon.xmax < last.xmax:
+    if len(events) > most or horizon.xmax < last.xmax or row[1] >= until:
         return Step(horizon, row[1], [], overrun=True)
     return Step(horizon, row[1], events)
 
