@@ -33,7 +33,7 @@ GROUPS = {
     "till": "Tills of stores, and the keys they hold.",
     "key": "API keys of integrators.",
 }
-IMPORTS = {"sales": "import_sales", "products": "import_products", "prices": "import_prices"}
+IMPORTS = {"sales": "import_sales", "setup": "import_setup", "products": "import_products", "prices": "import_prices"}
 
 
 def build() -> typer.Typer:

@@ -65,24 +65,24 @@ class RowReader:
         self._source = source
         sale, line, returns = mapping.sale, mapping.line, mapping.returns
         self._number = number_reader(mapping.file.decimal, mapping.file.thousands)
-        self._store_text = self._text(sale.store, "sale.store")
+        self._store_text = text_reader(sale.store, source, "sale.store")
         self._gln = sale.store.gln
-        self._till = self._text(sale.till, "sale.till")
-        self._receipt = self._text(sale.receipt, "sale.receipt")
+        self._till = text_reader(sale.till, source, "sale.till")
+        self._receipt = text_reader(sale.receipt, source, "sale.receipt")
         self._time_of = time_reader(sale.time.format, sale.time.zone or mapping.zone, mapping.zone)
         self._time_cells = [source.place(name, "sale.time") for name in sale.time.names]
-        self._cashier = self._text(sale.cashier, "sale.cashier")
-        self._tender = self._text(sale.tender, "sale.tender")
-        self._code = self._text(line.code, "line.code")
-        self._description = self._text(line.description, "line.description")
+        self._cashier = text_reader(sale.cashier, source, "sale.cashier")
+        self._tender = text_reader(sale.tender, source, "sale.tender")
+        self._code = text_reader(line.code, source, "line.code")
+        self._description = text_reader(line.description, source, "line.description")
         self._quantity = self._figure(line.quantity, "line.quantity")
         self._price = self._figure(line.unit_price, "line.unit_price") if line.unit_price else None
         self._amount = self._figure(line.amount, "line.amount") if line.amount else None
         self._discounts = [self._figure(cell, f"line.discounts[{place}]", True) for place, cell in enumerate(line.discounts, 1)]
         self._vouchers = [self._figure(cell, f"line.vouchers[{place}]", True) for place, cell in enumerate(line.vouchers, 1)]
         self._vat_rate = self._figure(line.vat_rate, "line.vat_rate")
-        self._unit = self._text(line.unit, "line.unit")
-        self._member = self._text(line.member, "line.member")
+        self._unit = text_reader(line.unit, source, "line.unit")
+        self._member = text_reader(line.member, source, "line.member")
         self._flip = returns.figures == "positive"
         self._return_prefix = returns.receipt_prefix
         self._return_mark = self._mark(returns.column, returns.values, "returns.column")
@@ -152,27 +152,6 @@ class RowReader:
     def _returned(self, receipt: str, cells: Cells) -> bool:
         return (self._return_prefix is not None and receipt.startswith(self._return_prefix)) or self._return_mark(cells)
 
-    def _text(self, cell: Cell | None, key: str) -> TextReader:
-        if cell is None:
-            return _empty
-        changed = _changer(cell)
-        if cell.column is None:
-            constant = changed(cell.value or "")
-            return lambda _cells: constant
-        place = self._source.place(cell.column, f"{key}.column")
-        known: dict[str, str] = {}
-
-        def read(cells: Cells) -> str:
-            text = text_of(cells[place])
-            found = known.get(text)
-            if found is None:
-                found = changed(text)
-                if len(known) < 100_000:
-                    known[text] = found
-            return found
-
-        return read
-
     def _figure(self, cell: Cell, key: str, empty_is_nothing: bool = False) -> NumberReader:
         number = self._number
         if cell.column is None:
@@ -199,6 +178,29 @@ class RowReader:
             return _never
         place, marks = self._source.place(column, key), frozenset(values)
         return lambda cells: text_of(cells[place]) in marks
+
+
+def text_reader(cell: Cell | None, source: Source, key: str) -> TextReader:
+    """A function that reads a text from a row's cells. Raises MappingInvalid if the file lacks the column of ``key``."""
+    if cell is None:
+        return _empty
+    changed = _changer(cell)
+    if cell.column is None:
+        constant = changed(cell.value or "")
+        return lambda _cells: constant
+    place = source.place(cell.column, f"{key}.column")
+    known: dict[str, str] = {}
+
+    def read(cells: Cells) -> str:
+        text = text_of(cells[place])
+        found = known.get(text)
+        if found is None:
+            found = changed(text)
+            if len(known) < 100_000:
+                known[text] = found
+        return found
+
+    return read
 
 
 def _changer(cell: Cell) -> Callable[[str], str]:
