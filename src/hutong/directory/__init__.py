@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 
-from hutong.directory import api, api_people, api_tills
+from hutong.directory import api, api_people, api_tills, pages, pages_account, pages_people
 from hutong.directory.access import authenticate, caller, listening, session_access, signed_in
 from hutong.directory.audit import csv_line, safe_cell
 from hutong.directory.commands import create_brand, create_chain, create_retailer, create_store, set_brand_prefixes, update_store
@@ -71,7 +71,7 @@ __all__ = [
 ]  # fmt: skip
 
 router = APIRouter()
-for part in (api, api_people, api_tills):
+for part in (api, api_people, api_tills, pages_account, pages, pages_people):
     router.include_router(part.router)
 
 

@@ -50,9 +50,9 @@ async def seed_directory(
     counts = {"retailers": len(retailers), "chains": len(chains), "brands": len(brands), "stores": len(stores), "tills": len(tills)}
     await uow.record(actor, "directory.seed", detail=counts)
     return Seeded(
-        await _ids(uow, "select code, id from retailer where code = any(:keys)", [each["code"] for each in retailers]),
-        await _ids(uow, "select code, id from brand where code = any(:keys)", [each["code"] for each in brands]),
-        await _ids(uow, "select gln, id from store where gln = any(cast(:keys as bpchar[]))", [each["gln"] for each in stores]),
+        await _ids(uow, "select code as key, id from retailer where code = any(:keys)", [each["code"] for each in retailers]),
+        await _ids(uow, "select code as key, id from brand where code = any(:keys)", [each["code"] for each in brands]),
+        await _ids(uow, "select gln as key, id from store where gln = any(cast(:keys as bpchar[]))", [each["gln"] for each in stores]),
     )
 
 
@@ -102,4 +102,4 @@ async def _write(uow: UnitOfWork, sql: str, rows: Sequence[Row]) -> None:
 
 
 async def _ids(uow: UnitOfWork, sql: str, keys: Sequence[str]) -> dict[str, int]:
-    return {row[0]: row[1] for row in await uow.rows(sql, keys=list(keys))} if keys else {}
+    return {row.key: row.id for row in await uow.rows(sql, keys=list(keys))} if keys else {}
