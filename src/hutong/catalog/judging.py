@@ -168,7 +168,7 @@ async def surroundings(reader: Reader, entries: Sequence[ProductEntry]) -> Surro
     # A company prefix is at the same place in a GTIN-13 and behind the indicator of a GTIN-14; GTIN-8 have none.
     prefixes = await reader.rows(
         """select distinct on (w.gtin) w.gtin as gtin, b.brand_id as id
-           from unnest(cast(:gtins as text[])) w (gtin), generate_series(3, 12) n (length)
+           from unnest(cast(:gtins as text[])) w (gtin) cross join generate_series(3, 12) n (length)
            join brand_prefix b on b.prefix = substr(w.gtin, 2, n.length) order by w.gtin, n.length desc""",
         gtins=[key.code for key in keys if key.retailer_id is None and not key.code.startswith("000000")],
     )

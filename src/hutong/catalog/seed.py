@@ -56,11 +56,11 @@ async def seed_categories(uow: UnitOfWork, rows: Sequence[SeedCategory]) -> dict
     return {row.code: row.id for row in found}
 
 
-async def seed_products(uow: UnitOfWork, rows: Sequence[SeedProduct]) -> dict[str, int]:
-    """Write registered products and answer the id of each code, existing ones (left as they are) too.
+async def seed_products(uow: UnitOfWork, rows: Sequence[SeedProduct]) -> list[int]:
+    """Write registered products and answer the id of each row, also of those that exist (they are left as they are).
 
     For a catalogue without sales: brands of existing provisional products are not attributed; ``register_products`` does that.
-    The unit of work is the network's. Codes must not repeat, also not between retailers.
+    The unit of work is the network's.
     """
     for owned in (False, True):
         part = sorted((row for row in rows if (row.retailer_id is not None) == owned), key=lambda row: (row.retailer_id or 0, row.code))
@@ -80,7 +80,7 @@ async def seed_products(uow: UnitOfWork, rows: Sequence[SeedProduct]) -> dict[st
             launches=[row.launched_on for row in part],
         )  # fmt: skip
     found = await products_by_key(uow, {ProductKey(row.retailer_id, row.code) for row in rows})
-    return {key.code: product_id for key, product_id in found.items()}
+    return [found[ProductKey(row.retailer_id, row.code)] for row in rows]
 
 
 async def seed_prices(uow: UnitOfWork, rows: Sequence[SeedPrice]) -> int:
