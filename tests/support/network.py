@@ -253,7 +253,7 @@ def _insert_store(
         owner,
         """insert into store (retailer_id, chain_id, gln, code, name_zh, name_en, province_code, city_code, format, hours, opened_on)
            values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '2020-01-01') returning id""",
-        retailer, chain, gln, code, zh, en, province, city, kind, Jsonb({"mon-sun": ["08:00", "22:00"]}),
+        retailer, chain, gln, code, zh, en, province, city, kind, Jsonb(dict.fromkeys(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), "08:00-22:00")),
     )  # fmt: skip
     enrolled = tuple(_insert_till(owner, retailer, store, code, f"{number:02d}") for number in range(1, tills + 1))
     return Store(store, retailer, gln, code, zh, en, province, city, enrolled)

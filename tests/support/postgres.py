@@ -70,7 +70,13 @@ class SharedPostgres:
     @contextmanager
     def fresh_database(self) -> Iterator[str]:
         """The URL, as owner, of a migrated empty database that is dropped afterwards."""
-        template, name = self.template(), f"test_{os.getpid()}_{secrets.token_hex(4)}"
+        with self.empty_database(self.template()) as url:
+            yield url
+
+    @contextmanager
+    def empty_database(self, template: str = "template1") -> Iterator[str]:
+        """The URL, as owner, of a database without a schema that is dropped afterwards."""
+        name = f"test_{os.getpid()}_{secrets.token_hex(4)}"
         with psycopg.connect(self.url, autocommit=True) as owner:
             owner.execute(f"create database {name} template {template}")
         try:

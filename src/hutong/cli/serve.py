@@ -70,7 +70,7 @@ def run_server(settings: Settings, host: str, port: int, workers: int = 1, annou
         target=_announce, args=(host, port, announce or f"hutong is at {settings.base_url} (Ctrl-C ends it)"), daemon=True
     ).start()
     options: dict[str, Any] = {
-        "host": host, "port": port, "loop": "uvloop", "http": "httptools", "ws": "none", "access_log": False, "log_config": None,
+        "host": host, "port": port, "loop": "uvloop", "http": "httptools", "ws": "none", "access_log": False, "log_config": None, "log_level": "warning",
         "server_header": False, "timeout_keep_alive": 65, "timeout_graceful_shutdown": GRACE_SECONDS, "backlog": 2048,
     }  # fmt: skip
     if workers == 1:
