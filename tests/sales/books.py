@@ -30,9 +30,24 @@ select 'retailer_day', count(*) from (
     except select retailer_id, business_date, sum(total), count(*) filter (where kind = 1), count(*) filter (where kind = 2),
         coalesce(-sum(total) filter (where kind = 2), 0), count(*) filter (where kind = 3) from sale group by 1, 2) x
 union all
+select 'store_day', count(*) from (
+    select retailer_id, store_id, business_date, value, tickets, items, returns, return_value, voids, last_minute from store_day
+    except select retailer_id, store_id, business_date, sum(value), sum(tickets), sum(items), sum(returns), sum(return_value), sum(voids), max(minute)
+        from store_minute group by 1, 2, 3) x
+union all
+select 'retailer_minute', count(*) from (
+    select retailer_id, business_date, minute, value, tickets, items, returns, return_value, voids from retailer_minute
+    except select retailer_id, business_date, minute, sum(value), sum(tickets), sum(items), sum(returns), sum(return_value), sum(voids)
+        from store_minute group by 1, 2, 3) x
+union all
+select 'brand_day', count(*) from (
+    select brand_id, retailer_id, business_date, value, quantity, lines from brand_day
+    except select brand_id, retailer_id, business_date, sum(value), sum(quantity), sum(lines) from brand_minute group by 1, 2, 3) x
+union all
 select 'value', count(*) from (select (select coalesce(sum(amount), 0) from sale_line) a, (select coalesce(sum(value), 0) from store_minute) b,
     (select coalesce(sum(value), 0) from product_hour) c, (select coalesce(sum(value), 0) from retailer_day) d,
-    (select coalesce(sum(total), 0) from sale) e) x where not (a = b and b = c and c = d and d = e)
+    (select coalesce(sum(total), 0) from sale) e, (select coalesce(sum(value), 0) from store_day) f,
+    (select coalesce(sum(value), 0) from retailer_minute) g) x where not (a = b and b = c and c = d and d = e and e = f and f = g)
 union all
 select 'keys', count(*) from (select retailer_id, id from sale_key except select retailer_id, id from sale
     union all select retailer_id, id from sale except select retailer_id, id from sale_key) x

@@ -67,6 +67,15 @@ begin
     on conflict (retailer_id, store_id, business_date, minute) do update
         set value = t.value + excluded.value, tickets = t.tickets + excluded.tickets, items = t.items + excluded.items,
             returns = t.returns + excluded.returns, return_value = t.return_value + excluded.return_value, voids = t.voids + excluded.voids;
+    insert into store_day as t (business_date, retailer_id, store_id, value, tickets, items, returns, return_value, voids, last_minute)
+    select date, retailer, store, sum(total), count(*) filter (where kind = 1), coalesce(sum(items) filter (where kind = 1), 0),
+           count(*) filter (where kind = 2), coalesce(-sum(total) filter (where kind = 2), 0), count(*) filter (where kind = 3), max(minute)
+    from unnest(s_retailer, s_store, s_date, s_minute, s_total, s_items, s_kind) as s (retailer, store, date, minute, total, items, kind)
+    group by 1, 2, 3 order by 1, 2, 3
+    on conflict (business_date, retailer_id, store_id) do update
+        set value = t.value + excluded.value, tickets = t.tickets + excluded.tickets, items = t.items + excluded.items,
+            returns = t.returns + excluded.returns, return_value = t.return_value + excluded.return_value,
+            voids = t.voids + excluded.voids, last_minute = greatest(t.last_minute, excluded.last_minute);
     insert into brand_minute as t (brand_id, retailer_id, business_date, province_code, minute, value, quantity, lines)
     select brand, s_retailer[s], s_date[s], s_province[s], s_minute[s], sum(amount), sum(quantity), count(*)
     from unnest(l_sale, l_brand, l_amount, l_quantity) as l (s, brand, amount, quantity)
@@ -74,6 +83,21 @@ begin
     group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4, 5
     on conflict (brand_id, retailer_id, business_date, province_code, minute) do update
         set value = t.value + excluded.value, quantity = t.quantity + excluded.quantity, lines = t.lines + excluded.lines;
+    insert into brand_day as t (business_date, brand_id, retailer_id, value, quantity, lines)
+    select s_date[s], brand, s_retailer[s], sum(amount), sum(quantity), count(*)
+    from unnest(l_sale, l_brand, l_amount, l_quantity) as l (s, brand, amount, quantity)
+    where brand is not null
+    group by 1, 2, 3 order by 1, 2, 3
+    on conflict (business_date, brand_id, retailer_id) do update
+        set value = t.value + excluded.value, quantity = t.quantity + excluded.quantity, lines = t.lines + excluded.lines;
+    insert into retailer_minute as t (business_date, retailer_id, minute, value, tickets, items, returns, return_value, voids)
+    select date, retailer, minute, sum(total), count(*) filter (where kind = 1), coalesce(sum(items) filter (where kind = 1), 0),
+           count(*) filter (where kind = 2), coalesce(-sum(total) filter (where kind = 2), 0), count(*) filter (where kind = 3)
+    from unnest(s_retailer, s_date, s_minute, s_total, s_items, s_kind) as s (retailer, date, minute, total, items, kind)
+    group by 1, 2, 3 order by 1, 2, 3
+    on conflict (business_date, retailer_id, minute) do update
+        set value = t.value + excluded.value, tickets = t.tickets + excluded.tickets, items = t.items + excluded.items,
+            returns = t.returns + excluded.returns, return_value = t.return_value + excluded.return_value, voids = t.voids + excluded.voids;
     insert into retailer_day as t (retailer_id, business_date, value, tickets, items, returns, return_value, voids)
     select retailer, date, sum(total), count(*) filter (where kind = 1), coalesce(sum(items) filter (where kind = 1), 0),
            count(*) filter (where kind = 2), coalesce(-sum(total) filter (where kind = 2), 0), count(*) filter (where kind = 3)

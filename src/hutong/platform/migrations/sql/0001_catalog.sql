@@ -26,6 +26,11 @@ begin
                 group by m.retailer_id, coalesce(p.province_code, 0), s.minute
                 on conflict (brand_id, retailer_id, business_date, province_code, minute) do update
                 set value = t.value + excluded.value, quantity = t.quantity + excluded.quantity, lines = t.lines + excluded.lines)
+            days as (
+                insert into brand_day as t (business_date, brand_id, retailer_id, value, quantity, lines)
+                select %3$L, %2$s, retailer_id, sum(amount), sum(quantity), count(*) from moved group by retailer_id
+                on conflict (business_date, brand_id, retailer_id) do update
+                set value = t.value + excluded.value, quantity = t.quantity + excluded.quantity, lines = t.lines + excluded.lines)
             select count(*) from moved $day$, the_product, the_brand, d) into moved;
         total := total + moved;
         execute format('update product_hour set brand_id = %s where business_date = %L and product_id = %s and brand_id is null',

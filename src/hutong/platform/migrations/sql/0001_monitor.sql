@@ -1,8 +1,8 @@
 -- What the monitor's pages read besides the totals of capture: totals of those totals, and what is usual.
 --
 -- A page must cost the same whatever a day holds: summing the 190,000 rows that a day of a million lines leaves in store_minute takes
--- 25 to 55 ms, and its 740,000 rows of brand_minute 50 ms, where these tables answer in 1 to 4 ms. They follow those totals by
--- trigger, in the same transaction, so that no writer can forget them (two milliseconds a group of 100 sales).
+-- 25 to 55 ms, and its 740,000 rows of brand_minute 50 ms, where these tables answer in 1 to 4 ms. capture_sales writes them with the
+-- others, in the transaction of the sale (triggers on those totals would cost four times as much: measured).
 
 create table store_day (
     business_date date not null, retailer_id integer not null, store_id integer not null,
@@ -20,60 +20,7 @@ create table brand_day (
     primary key (business_date, brand_id, retailer_id)) with (fillfactor = 50);
 comment on column store_day.last_minute is 'the latest minute of the day in which anything was rung up';
 
--- An upsert fires the triggers of insert and of update; each takes its own rows. Key order throughout, against deadlock.
-create or replace function follow_store_minute() returns trigger language plpgsql as $$
-begin
-    insert into store_day as t
-    select business_date, retailer_id, store_id, sum(value), sum(tickets), sum(items), sum(returns), sum(return_value), sum(voids), max(minute)
-    from added group by 1, 2, 3 order by 1, 2, 3
-    on conflict (business_date, retailer_id, store_id) do update
-        set value = t.value + excluded.value, tickets = t.tickets + excluded.tickets, items = t.items + excluded.items,
-            returns = t.returns + excluded.returns, return_value = t.return_value + excluded.return_value,
-            voids = t.voids + excluded.voids, last_minute = greatest(t.last_minute, excluded.last_minute);
-    insert into retailer_minute as t
-    select business_date, retailer_id, minute, sum(value), sum(tickets), sum(items), sum(returns), sum(return_value), sum(voids)
-    from added group by 1, 2, 3 order by 1, 2, 3
-    on conflict (business_date, retailer_id, minute) do update
-        set value = t.value + excluded.value, tickets = t.tickets + excluded.tickets, items = t.items + excluded.items,
-            returns = t.returns + excluded.returns, return_value = t.return_value + excluded.return_value, voids = t.voids + excluded.voids;
-    if tg_op = 'UPDATE' then  -- the new rows were added whole: take the old ones away (their keys are locked by now)
-        update store_day t set value = t.value - o.value, tickets = t.tickets - o.tickets, items = t.items - o.items,
-            returns = t.returns - o.returns, return_value = t.return_value - o.return_value, voids = t.voids - o.voids
-        from (select business_date, retailer_id, store_id, sum(value) as value, sum(tickets) as tickets, sum(items) as items,
-                     sum(returns) as returns, sum(return_value) as return_value, sum(voids) as voids from removed group by 1, 2, 3) o
-        where (t.business_date, t.retailer_id, t.store_id) = (o.business_date, o.retailer_id, o.store_id);
-        update retailer_minute t set value = t.value - o.value, tickets = t.tickets - o.tickets, items = t.items - o.items,
-            returns = t.returns - o.returns, return_value = t.return_value - o.return_value, voids = t.voids - o.voids
-        from (select business_date, retailer_id, minute, sum(value) as value, sum(tickets) as tickets, sum(items) as items,
-                     sum(returns) as returns, sum(return_value) as return_value, sum(voids) as voids from removed group by 1, 2, 3) o
-        where (t.business_date, t.retailer_id, t.minute) = (o.business_date, o.retailer_id, o.minute);
-    end if;
-    return null;
-end $$;
-create or replace function follow_brand_minute() returns trigger language plpgsql as $$
-begin
-    insert into brand_day as t
-    select business_date, brand_id, retailer_id, sum(value), sum(quantity), sum(lines) from added group by 1, 2, 3 order by 1, 2, 3
-    on conflict (business_date, brand_id, retailer_id) do update
-        set value = t.value + excluded.value, quantity = t.quantity + excluded.quantity, lines = t.lines + excluded.lines;
-    if tg_op = 'UPDATE' then
-        update brand_day t set value = t.value - o.value, quantity = t.quantity - o.quantity, lines = t.lines - o.lines
-        from (select business_date, brand_id, retailer_id, sum(value) as value, sum(quantity) as quantity, sum(lines) as lines
-              from removed group by 1, 2, 3) o
-        where (t.business_date, t.brand_id, t.retailer_id) = (o.business_date, o.brand_id, o.retailer_id);
-    end if;
-    return null;
-end $$;
-create trigger follow_insert after insert on store_minute
-    referencing new table as added for each statement execute function follow_store_minute();
-create trigger follow_update after update on store_minute
-    referencing new table as added old table as removed for each statement execute function follow_store_minute();
-create trigger follow_insert after insert on brand_minute
-    referencing new table as added for each statement execute function follow_brand_minute();
-create trigger follow_update after update on brand_minute
-    referencing new table as added old table as removed for each statement execute function follow_brand_minute();
-
--- Counts these totals of a day anew: after a fill that wrote into partitions past the triggers.
+-- Counts these totals of a day anew: after a fill that wrote past capture_sales (benchmarks).
 create or replace function recount_day(day date) returns void language plpgsql as $$
 begin
     execute format($sql$
