@@ -213,7 +213,7 @@ async def insert(uow: UnitOfWork, sql: str, field: str, **values: Any) -> int:
         if isinstance(error.orig, UniqueViolation):
             constraint = error.orig.diag.constraint_name or ""
             field = next((name for name in ("gln", "code", "login", "prefix") if name in constraint), field)
-            raise Taken(f"This {field} is in use already.", field=field) from error
+            raise Taken(field=field) from error
         raise
 
 

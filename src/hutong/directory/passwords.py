@@ -8,9 +8,10 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from hutong.directory.errors import WeakPassword
+from hutong.platform.web import mark
 
 SHORTEST, LONGEST = 10, 256
-FEWEST_DIFFERENT = 4
+FEWEST_DIFFERENT = 4  # these three stand in the messages below, in both languages
 
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)  # OWASP's argon2id setting: 19 MiB, two passes
 _threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="password")
@@ -20,13 +21,13 @@ _threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="password")
 def must_be_strong(password: str, login: str) -> None:
     """Raises WeakPassword with the reason."""
     if len(password) < SHORTEST:
-        raise WeakPassword(f"A password has at least {SHORTEST} characters.")
+        raise WeakPassword(mark("A password has at least 10 characters."))
     if len(password) > LONGEST:
-        raise WeakPassword(f"A password has at most {LONGEST} characters.")
+        raise WeakPassword(mark("A password has at most 256 characters."))
     if login.lower() in password.lower():
-        raise WeakPassword("A password does not contain the login.")
+        raise WeakPassword(mark("A password does not contain the login."))
     if len(set(password)) < FEWEST_DIFFERENT:
-        raise WeakPassword(f"A password has at least {FEWEST_DIFFERENT} different characters.")
+        raise WeakPassword(mark("A password has at least 4 different characters."))
 
 
 async def hash_password(password: str) -> str:

@@ -157,7 +157,7 @@ class counted_try:  # noqa: N801 - read as a verb: ``async with counted_try(…)
                     subject=subject, most=most, window=WINDOW_MINUTES,
                 )  # fmt: skip
                 if wait is not None:
-                    raise TooManyAttempts(f"Too many failed tries. Wait {-(-wait // 60)} min and try again.", retry_after=max(1, wait))
+                    raise TooManyAttempts(retry_after=max(1, wait))
             self.at = await uow.value("select clock_timestamp()")
             for subject in self.limits:
                 await uow.execute("insert into sign_in_attempt (subject, at) values (:subject, :at)", subject=subject, at=self.at)
