@@ -25,7 +25,7 @@ begin
                 join store p on p.retailer_id = m.retailer_id and p.id = m.store_id
                 group by m.retailer_id, coalesce(p.province_code, 0), s.minute
                 on conflict (brand_id, retailer_id, business_date, province_code, minute) do update
-                set value = t.value + excluded.value, quantity = t.quantity + excluded.quantity, lines = t.lines + excluded.lines)
+                set value = t.value + excluded.value, quantity = t.quantity + excluded.quantity, lines = t.lines + excluded.lines),
             days as (
                 insert into brand_day as t (business_date, brand_id, retailer_id, value, quantity, lines)
                 select %3$L, %2$s, retailer_id, sum(amount), sum(quantity), count(*) from moved group by retailer_id
