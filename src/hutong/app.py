@@ -38,6 +38,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=__version__,
         summary="Sales of many retailers' stores, captured exactly once and watched as they happen.",
         lifespan=lifespan_of(chosen, modules),
+        openapi_tags=[{"name": tag} for tag in ("sales", "monitor", "streams", "webhooks", "catalog", "directory", "tills", "people and keys")],
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,

@@ -26,6 +26,7 @@ REQUEST_SECONDS = Histogram(
 REQUESTS_OPEN = Gauge("hutong_http_requests_open", "Requests being answered now, live streams included", registry=REGISTRY, multiprocess_mode="livesum")
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+HANDLER = "hutong"
 SECRET_WORDS = ("password", "secret", "token", "authorization", "cookie", "api_key", "csrf")
 
 
@@ -56,7 +57,10 @@ def configure_logging(settings: Settings) -> None:
         )
     )
     root = logging.getLogger()
-    root.handlers = [handler]
+    for earlier in [each for each in root.handlers if each.get_name() == HANDLER]:
+        root.removeHandler(earlier)
+    handler.set_name(HANDLER)
+    root.addHandler(handler)
     root.setLevel(settings.log_level.upper())
     logging.getLogger("uvicorn.access").disabled = True  # the web shell writes the access log itself, without query strings
     for noisy in ("httpx", "httpcore", "procrastinate", "asyncio", "alembic"):

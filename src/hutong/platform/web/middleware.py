@@ -1,18 +1,21 @@
 """What surrounds every request, as plain ASGI that never holds a stream back: safe headers, id, log, metrics, size limit."""
 
+import logging
 import re
 import secrets
 import time
+from functools import lru_cache
 from typing import Any
 
 import structlog
+from prometheus_client import Counter, Histogram
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hutong.kernel.errors import TooLarge
 from hutong.platform.config import Settings
 from hutong.platform.telemetry import REQUEST_SECONDS, REQUESTS, REQUESTS_OPEN
-from hutong.platform.web.problems import answer, defect, error_from
+from hutong.platform.web.problems import answer, defect, error_from, recognise
 
 log = structlog.get_logger("hutong.access")
 
@@ -110,6 +113,7 @@ class Observe:
                 defect(request, error)
                 raise
             known = error_from(error)
+            await recognise(request)
             response = answer(request, known) if known else defect(request, error)
             await response(scope, receive, exchange.send)
         finally:
@@ -118,17 +122,27 @@ class Observe:
 
     def _conclude(self, scope: Scope, exchange: Exchange, request_id: str) -> None:
         seconds = exchange.seconds if exchange.seconds is not None else time.perf_counter() - exchange.began
-        route, method, status = route_template(scope), scope["method"], exchange.status or 499
-        if method not in KNOWN_METHODS:
-            method = "OTHER"
-        REQUESTS.labels(method, route, status).inc()
-        REQUEST_SECONDS.labels(method, route).observe(seconds)
-        quiet = status < 400 and QUIET.match(scope["path"])
-        write = log.debug if quiet else log.error if status >= 500 else log.info
+        method = scope["method"] if scope["method"] in KNOWN_METHODS else "OTHER"
+        status = exchange.status or 499
+        requests, request_seconds = meters(method, route_template(scope), status)
+        requests.inc()
+        request_seconds.observe(seconds)
+        if status < 400 and QUIET.match(scope["path"]):
+            if not logging.getLogger("hutong.access").isEnabledFor(logging.DEBUG):
+                return
+            write = log.debug
+        else:
+            write = log.error if status >= 500 else log.info
         write(
             "request", method=method, path=shown_path(scope), status=status, milliseconds=round(seconds * 1000, 1), request_id=request_id,
             peer=scope["client"][0] if scope.get("client") else None, actor=getattr(scope["state"].get("principal"), "actor", None),
         )  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def meters(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    """The counter and the histogram of these labels: looking them up by label costs more than counting."""
+    return REQUESTS.labels(method, route, status), REQUEST_SECONDS.labels(method, route)
 
 
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -57,7 +57,7 @@ def describe(app: FastAPI, extra: Sequence[OpenApiParts]) -> None:
 
 def whole_document(app: FastAPI, extra: Sequence[OpenApiParts]) -> dict[str, Any]:
     """FastAPI's document of the /v1 routes, completed."""
-    document = get_openapi(title=app.title, version=app.version, summary=app.summary, description=DESCRIPTION, routes=app.routes)
+    document = get_openapi(title=app.title, version=app.version, summary=app.summary, description=DESCRIPTION, tags=app.openapi_tags, routes=app.routes)
     document["paths"] = {path: methods for path, methods in document.get("paths", {}).items() if path.startswith("/v1")}
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for paths, components in extra:

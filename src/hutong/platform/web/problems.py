@@ -1,5 +1,6 @@
 """Every error as a problem document (RFC 9457) for programs, or as a friendly page for people."""
 
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -101,7 +102,15 @@ async def handle(request: Request, error: Exception) -> Response:
     if known is None:
         raise error
     headers = {key: value for key, value in (error.headers or {}).items() if key.lower() != "content-length"} if isinstance(error, HTTPException) else None
+    await recognise(request)
     return answer(request, known, headers)
+
+
+async def recognise(request: Request) -> None:
+    """Find out who is signed in before an error page is drawn, so that it has their header and their language."""
+    if "cookie" in request.headers and wants_page(request) and getattr(request.state, "principal", None) is None:
+        with suppress(Exception):  # whatever hinders it, the error itself is what must be shown
+            await request.app.state.session_csrf(request)
 
 
 def defect(request: Request, error: Exception) -> Response:

@@ -40,6 +40,7 @@ class Operation:
     parameters: list[Field] = field(default_factory=list)
     body: Field | None = None
     answers: list[tuple[str, str, Field | None]] = field(default_factory=list)
+    problems: list[tuple[str, str]] = field(default_factory=list)
 
 
 def reference_router() -> APIRouter:
@@ -63,13 +64,13 @@ def reference_router() -> APIRouter:
 
 
 def groups(document: dict[str, Any]) -> dict[str, list[Operation]]:
-    """The document's operations under their tags, in the document's order."""
-    found: dict[str, list[Operation]] = defaultdict(list)
+    """The document's operations under their tags, in the order of the document's list of tags."""
+    found: dict[str, list[Operation]] = defaultdict(list, {tag["name"]: [] for tag in document.get("tags", [])})
     for path, methods in document.get("paths", {}).items():
         for method in METHODS:
             if method in methods:
                 found[(methods[method].get("tags") or ["other"])[0]].append(_operation(document, path, method, methods[method]))
-    return dict(found)
+    return {tag: operations for tag, operations in found.items() if operations}
 
 
 def _operation(document: dict[str, Any], path: str, method: str, described: dict[str, Any]) -> Operation:
@@ -86,8 +87,9 @@ def _operation(document: dict[str, Any], path: str, method: str, described: dict
         answers=[
             (status, answer.get("description", ""), next((_of_schema("", each["schema"]) for each in answer.get("content", {}).values() if each.get("schema")), None))
             for status, answer in described.get("responses", {}).items()
-            if status != "default"
+            if status < "4"
         ],
+        problems=[(status, answer.get("description", "")) for status, answer in described.get("responses", {}).items() if "4" <= status < "6"],
     )  # fmt: skip
 
 
