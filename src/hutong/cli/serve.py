@@ -18,7 +18,7 @@ from hutong.cli.say import note
 from hutong.platform.config import Settings
 
 VENDOR_FILES = ("htmx.min.js", "uPlot.iife.min.js", "uPlot.min.css")
-PORT_WAIT_SECONDS = 4
+PORT_WAIT_SECONDS = 8
 GRACE_SECONDS = 5
 EVERY_INTERFACE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what the operator may ask for; the default is loopback
 LOCAL_HOSTS = {"127.0.0.1", "localhost", "::1", *EVERY_INTERFACE}
@@ -73,13 +73,22 @@ def run_server(settings: Settings, host: str, port: int, workers: int = 1, annou
         "host": host, "port": port, "loop": "uvloop", "http": "httptools", "ws": "none", "access_log": False, "log_config": None, "log_level": "warning",
         "server_header": False, "timeout_keep_alive": 65, "timeout_graceful_shutdown": GRACE_SECONDS, "backlog": 2048,
     }  # fmt: skip
-    if workers == 1:
-        from hutong.app import create_app
+    try:
+        if workers == 1:
+            from hutong.app import create_app
 
-        uvicorn.Server(uvicorn.Config(create_app(settings), **options)).run()
-        return
-    os.environ |= environment_for_workers(settings)
-    uvicorn.run("hutong.cli.serve:worker_app", factory=True, workers=workers, **options)
+            server = uvicorn.Server(uvicorn.Config(create_app(settings), **options))
+            server.run()
+            if not server.started:
+                raise RuntimeError("The server did not start; what hindered it stands above.")
+        else:
+            os.environ |= environment_for_workers(settings)
+            uvicorn.run("hutong.cli.serve:worker_app", factory=True, workers=workers, **options)
+    except KeyboardInterrupt:  # how one ends a server, and uvicorn has shut down in order before it hands the signal on
+        pass
+    except SystemExit as end:
+        if end.code != 128 + signal.SIGTERM:
+            raise
 
 
 def environment_for_workers(settings: Settings) -> dict[str, str]:
