@@ -63,9 +63,9 @@ def ring_up(random: Random, receipts: Receipts, store: Store, till: str, moment:
     """One sale, now and then a void. ``launched`` is the chance that the day's limited edition is in the basket."""
     at = local(moment)
     day, minute = at.date(), at.hour * 60 + at.minute
-    retailer, format = store.retailer, store.banner.format
-    goods = shelf(retailer, format, time_of_day(minute))
-    sizes, often = _basket_sizes(format)
+    retailer = store.retailer
+    goods = shelf(retailer, store.banner.format, time_of_day(minute))
+    sizes, often = _basket_sizes(store.banner.format)
     taken = random.choices(goods.wares, cum_weights=goods.popularity, k=random.choices(sizes, cum_weights=often)[0])
     limited = launching(retailer, day) if launched and random.random() < launched else None
     if limited is not None:
@@ -76,7 +76,7 @@ def ring_up(random: Random, receipts: Receipts, store: Store, till: str, moment:
         change = changes.get(ware.code)
         price = change[1] if change is not None and minute >= change[0] else ware.price
         lines.append(_line(random, ware, price, offers.get(ware.code, 0), label))
-    _take_coupon(random, lines, format)
+    _take_coupon(random, lines, store.banner.format)
     document = header(random, receipts, store, till, moment)
     document["lines"] = lines
     add_up(document)

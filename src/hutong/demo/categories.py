@@ -132,7 +132,9 @@ bakery deli 13 现烤烘焙 Bakery | - | - |
 def categories() -> tuple[Category, ...]:
     """The whole tree, parents first: seven at the top, departments, leaves."""
     found = [Category(code, "", zh, _words(en)) for code, zh, en in (line.split() for line in _TOP.strip().splitlines())]
-    found += [Category(code, parent, zh, _words(en)) for code, parent, zh, en in (line.split() for line in _DEPARTMENTS.strip().splitlines())]
+    found += [
+        Category(code, parent, zh, _words(en)) for code, parent, zh, en in (line.split() for line in _DEPARTMENTS.strip().splitlines())
+    ]
     for line in _LEAVES.strip().splitlines():
         code, department, _, zh, en = line.split("|")[0].split()
         found.append(Category(code, department, zh, _words(en)))

@@ -54,7 +54,8 @@ def _items(text: str, first: int, *, weighed: bool) -> tuple[OwnItem, ...]:
         for entry in line.split(maxsplit=1)[1].split(" | ")
     ]
     return tuple(
-        OwnItem(f"{first + place:05d}", leaf, zh, en.replace("_", " "), int(price), weighed) for place, (leaf, zh, en, price) in enumerate(rows)
+        OwnItem(f"{first + place:05d}", leaf, zh, en.replace("_", " "), int(price), weighed)
+        for place, (leaf, zh, en, price) in enumerate(rows)
     )
 
 
@@ -66,6 +67,13 @@ def scale_label(prefix: str, number: str, value: int) -> str:
 
 UNREGISTERED = tuple(
     (code if len(code) < 12 else code + check_digit(code), price)
-    for code, price in [("697999000101", 1590), ("697999000202", 990), ("697999000303", 2990), ("697999000404", 450), ("BAG-S", 30), ("BAG-L", 50)]
+    for code, price in [
+        ("697999000101", 1590),
+        ("697999000202", 990),
+        ("697999000303", 2990),
+        ("697999000404", 450),
+        ("BAG-S", 30),
+        ("BAG-L", 50),
+    ]
 )
 """Codes with a price in fen that tills ring up although nobody registered them: a maker's unknown goods, and carrier bags."""

@@ -40,8 +40,21 @@ def products() -> tuple[Product, ...]:
 def launches() -> tuple[Product, ...]:
     """Thirty limited editions, one for each day of a month."""
     brand = next(each for each in brands() if each.code == LAUNCHING_BRAND)
-    tastes = [("桂花", "Osmanthus"), ("青梅", "Green Plum"), ("栗子", "Chestnut"), ("海盐芝士", "Sea Salt Cheese"), ("凤梨", "Pineapple"), ("樱花", "Sakura")]
-    kinds = [("酸奶", "Yogurt"), ("气泡酸奶", "Sparkling Yogurt"), ("希腊酸奶", "Greek Yogurt"), ("奶昔", "Milkshake"), ("酸奶杯", "Yogurt Cup")]
+    tastes = [
+        ("桂花", "Osmanthus"),
+        ("青梅", "Green Plum"),
+        ("栗子", "Chestnut"),
+        ("海盐芝士", "Sea Salt Cheese"),
+        ("凤梨", "Pineapple"),
+        ("樱花", "Sakura"),
+    ]
+    kinds = [
+        ("酸奶", "Yogurt"),
+        ("气泡酸奶", "Sparkling Yogurt"),
+        ("希腊酸奶", "Greek Yogurt"),
+        ("奶昔", "Milkshake"),
+        ("酸奶杯", "Yogurt Cup"),
+    ]
     return tuple(
         Product(
             _gtin(brand, 9000 + place), f"{brand.zh} 限定{taste[0]}{kind[0]} 200g", f"{brand.en} Limited {taste[1]} {kind[1]} 200g",
@@ -83,13 +96,13 @@ def _of_brand(brand: Brand) -> list[Product]:
     return made
 
 
-def _product(
-    brand: Brand, leaf: Leaf, number: int, flavour: tuple[str, str], kind: tuple[str, str], size: tuple[str, int]
-) -> Product:
+def _product(brand: Brand, leaf: Leaf, number: int, flavour: tuple[str, str], kind: tuple[str, str], size: tuple[str, int]) -> Product:
     random = chance("product", brand.code, number)
     price = max(100, round(size[1] * random.uniform(0.8, 1.25)) // 10 * 10)
     en = " ".join(part for part in (brand.en, flavour[1], kind[1], size[0]) if part)
-    return Product(_gtin(brand, number), f"{brand.zh} {flavour[0]}{kind[0]} {size[0]}", en, brand.code, leaf.code, leaf.department, leaf.vat, price)
+    return Product(
+        _gtin(brand, number), f"{brand.zh} {flavour[0]}{kind[0]} {size[0]}", en, brand.code, leaf.code, leaf.department, leaf.vat, price
+    )
 
 
 def _gtin(brand: Brand, number: int) -> str:

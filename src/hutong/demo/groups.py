@@ -33,19 +33,24 @@ class Retailer:
     kind: str
     level: float
     label: str
-    departments: frozenset[str]
+    sells: str
     chains: tuple[Chain, ...]
+
+    @property
+    def departments(self) -> frozenset[str]:
+        """The codes of the departments that it sells goods of."""
+        return frozenset(self.sells.split())
 
 
 ROUND_THE_CLOCK = (0, 1440)
-_GROCERY = frozenset("drinks alcohol dairy snacks staples frozen produce butcher deli household personal beauty baby pet paperware wellness home".split())
-_CONVENIENCE = frozenset("drinks alcohol dairy snacks staples frozen deli household personal paperware wellness digital".split())
-_DEPARTMENT = frozenset("apparel beauty home baby digital appliances wellness".split())
-_ELECTRONICS = frozenset("digital appliances".split())
+_GROCERY = "drinks alcohol dairy snacks staples frozen produce butcher deli household personal beauty baby pet paperware wellness home"
+_CONVENIENCE = "drinks alcohol dairy snacks staples frozen deli household personal paperware wellness digital"
+_DEPARTMENT = "apparel beauty home baby digital appliances wellness"
+_ELECTRONICS = "digital appliances"
 
 RETAILERS = (
     Retailer(
-        "baihe", "百合超市集团", "Baihe Supermarkets", "supermarket", 1.0, "25", _GROCERY | {"appliances", "apparel"},
+        "baihe", "百合超市集团", "Baihe Supermarkets", "supermarket", 1.0, "25", _GROCERY + " appliances apparel",
         (
             Chain("baihe-market", "百合超市", "Baihe Market", "supermarket", 780, (450, 1320), (3, 7)),
             Chain("baihe-hyper", "百合大卖场", "Baihe Hypermarket", "hypermarket", 150, (480, 1350), (8, 18)),

@@ -28,7 +28,11 @@ _DEPARTMENTS = {
     "electronics": "digital 75 appliances 25 unregistered 0.2",
 }
 """How many of a hundred lines are of which department."""
-_TIMES = {"morning": {"deli": 1.7, "dairy": 1.4, "alcohol": 0.1, "produce": 1.3}, "day": {}, "evening": {"alcohol": 1.8, "snacks": 1.3, "deli": 0.9}}
+_TIMES = {
+    "morning": {"deli": 1.7, "dairy": 1.4, "alcohol": 0.1, "produce": 1.3},
+    "day": {},
+    "evening": {"alcohol": 1.8, "snacks": 1.3, "deli": 0.9},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,9 @@ def wares(retailer: int) -> tuple[Ware, ...]:
     ]
     for own in (*(weighed_items() if "produce" in offered else ()), *(piece_items() if "deli" in offered else ())):
         leaf = leaves()[own.leaf]
-        found.append(Ware(own.number, price_at(retailer, own.number, own.price), leaf.vat, _percent(leaf.vat), leaf.department, own.weighed))
+        found.append(
+            Ware(own.number, price_at(retailer, own.number, own.price), leaf.vat, _percent(leaf.vat), leaf.department, own.weighed)
+        )
     found += [Ware(code, price, 1300, "13", "unregistered") for code, price in UNREGISTERED]
     return tuple(found)
 

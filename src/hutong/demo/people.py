@@ -31,7 +31,9 @@ def people(stores: tuple[Store, ...]) -> tuple[DemoPerson, ...]:
         found.append(DemoPerson(f"office-{retailer.code}", name, "head_office", "zh", retailer.code, retailer.en, page))
     found += [
         DemoPerson("manager", "陈静", "store_manager", "zh", flagship.gln, flagship.en, f"/monitor/stores/{flagship.gln}"),
-        DemoPerson("manager-24", "Leah Chu", "store_manager", "en", open_all_night.gln, open_all_night.en, f"/monitor/stores/{open_all_night.gln}"),
+        DemoPerson(
+            "manager-24", "Leah Chu", "store_manager", "en", open_all_night.gln, open_all_night.en, f"/monitor/stores/{open_all_night.gln}"
+        ),
         DemoPerson("cashier", "蒋文", "cashier", "zh", flagship.gln, flagship.en, "/catalog"),
     ]
     for code, name, locale in (("qinghe", "沈若", "zh"), ("xingshan", "Mark Han", "en")):

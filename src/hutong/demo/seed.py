@@ -6,7 +6,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from hutong.catalog import SeedCategory, SeedPrice, SeedProduct, seed_categories, seed_prices, seed_products
-from hutong.demo.categories import categories
+from hutong.demo.categories import categories, leaves
 from hutong.demo.fresh import OwnItem, piece_items, weighed_items
 from hutong.demo.goods import Product, carries, launch_of, price_at, products
 from hutong.demo.groups import RETAILERS
@@ -56,12 +56,30 @@ async def seed_network(database: Database, stores: tuple[Store, ...], keys: Keys
     return bool(fresh)
 
 
+async def seeded_stores(database: Database) -> int:
+    """How many stores the demonstration in this database has; 0 if there is none."""
+    async with database.read(Scope.of_network()) as reader:
+        codes = [retailer.code for retailer in RETAILERS]
+        return int(
+            await reader.value(
+                "select count(*) from store s join retailer r on r.id = s.retailer_id where r.code = any (:codes)", codes=codes
+            )
+        )
+
+
 async def _write_directory(uow: UnitOfWork, stores: tuple[Store, ...], keys: Keys) -> Seeded:
     return await seed_directory(
         uow,
         actor=SEEDER.actor,
         provinces=[
-            {"code": each.code, "name_zh": each.zh, "name_en": each.en, "grid_column": each.column, "grid_row": each.row, "trading": each.trading}
+            {
+                "code": each.code,
+                "name_zh": each.zh,
+                "name_en": each.en,
+                "grid_column": each.column,
+                "grid_row": each.row,
+                "trading": each.trading,
+            }
             for each in provinces()
         ],
         cities=[{"code": each.code, "province_code": each.province, "name_zh": each.zh, "name_en": each.en} for each in cities()],
@@ -71,7 +89,9 @@ async def _write_directory(uow: UnitOfWork, stores: tuple[Store, ...], keys: Key
             for retailer in RETAILERS
             for chain in retailer.chains
         ],
-        brands=[{"code": each.code, "name_zh": each.zh, "name_en": each.en, "owner": each.owner, "prefixes": [each.prefix]} for each in brands()],
+        brands=[
+            {"code": each.code, "name_zh": each.zh, "name_en": each.en, "owner": each.owner, "prefixes": [each.prefix]} for each in brands()
+        ],
         stores=[_store_row(store) for store in stores],
         tills=[
             {"store": store.gln, "code": f"{number:02d}", "name": f"Till {number}", "key": keys.till(store.gln, f"{number:02d}")}
@@ -109,7 +129,17 @@ async def _write_catalogue(uow: UnitOfWork, seeded: Seeded) -> None:
     own_ids = await seed_products(
         uow,
         [
-            SeedProduct(item.number, item.zh, item.en, None, item.leaf, "KGM" if item.weighed else "EA", _vat(item), PRICED_FROM.date(), _id(seeded, place))
+            SeedProduct(
+                item.number,
+                item.zh,
+                item.en,
+                None,
+                item.leaf,
+                "KGM" if item.weighed else "EA",
+                _vat(item),
+                PRICED_FROM.date(),
+                _id(seeded, place),
+            )
             for place, item in owned
         ],
     )
@@ -133,7 +163,9 @@ async def _write_coming_days(uow: UnitOfWork, seeded: Seeded, today: date) -> No
     """The limited edition that launches today, and the price changes of the coming days with their ends at midnight."""
     item = launch_of(today)
     [launching] = await seed_products(uow, [_product_row(item, seeded, today)])
-    await uow.execute("update product set launched_on = :today where id = :id and launched_on is distinct from :today", today=today, id=launching)
+    await uow.execute(
+        "update product set launched_on = :today where id = :id and launched_on is distinct from :today", today=today, id=launching
+    )
     rows = [
         SeedPrice(_id(seeded, place), launching, price_at(place, item.gtin, item.price), _midnight(today))
         for place, retailer in enumerate(RETAILERS)
@@ -190,8 +222,6 @@ async def _give_tills_their_keys(uow: UnitOfWork, stores: tuple[Store, ...], key
 async def _write_people(database: Database, seeded: Seeded, stores: tuple[Store, ...], keys: Keys) -> None:
     async with database.read(Scope.of_network()) as reader:
         there = {row.login: row.id for row in await reader.rows("select login, id from person")}
-        first = await reader.row("select s.retailer_id, s.id from store s where s.gln = :gln", gln=stores[0].gln)
-    assert first is not None
     for each in people(stores):
         if each.login in there:
             continue
@@ -242,8 +272,6 @@ def _id(seeded: Seeded, place: int) -> int:
 
 
 def _vat(item: OwnItem) -> int:
-    from hutong.demo.categories import leaves
-
     return leaves()[item.leaf].vat
 
 

@@ -160,7 +160,8 @@ def day_of(market: Market, place: int, day: date, rate: float, until: float = ma
     mean = sum(expected) * chance("mood", store.gln, day).uniform(0.9, 1.1)
     count = max(0, round(random.gauss(mean, math.sqrt(mean)))) if mean else 0
     drawn = random.choices(range(len(expected)), cum_weights=list(accumulate(expected)), k=count) if count else []
-    sales, returns = [], []
+    sales: list[Rung] = []
+    returns: list[Rung] = []
     for moment in sorted(midnight + minute * 60 + random.uniform(0, 60) for minute in drawn):
         if moment >= until:
             break
