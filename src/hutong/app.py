@@ -112,7 +112,7 @@ async def is_operator(request: Request) -> bool:
 
 ENTRIES = (
     (Permission.READ_MONITOR, NavigationItem(mark("Monitor"), "/", prefix="/monitor")),
-    (Permission.READ_CATALOG, NavigationItem(mark("Products"), "/catalog")),
+    (Permission.READ_CATALOG, NavigationItem(mark("Products"), "/catalog/products", prefix="/catalog")),
     (Permission.READ_STORES, NavigationItem(mark("Stores"), "/directory/stores")),
     (Permission.MANAGE_PEOPLE, NavigationItem(mark("People"), "/directory/people")),
     (Permission.MANAGE_KEYS, NavigationItem(mark("Keys"), "/directory/keys")),

@@ -34,8 +34,8 @@ SAFE_HEADERS = {
 MEBIBYTE = 1024 * 1024
 BODY_LIMIT = MEBIBYTE
 LARGE_BODY_LIMIT = 16 * MEBIBYTE
-LARGE_BODIES = re.compile(r"/v1/sales:batch|.*/(?:import|imports|upload|uploads)(?:/[\w-]+)?")
-"""Addresses that may send up to LARGE_BODY_LIMIT: batches of sales, and files (``…/import``, ``…/imports``, ``…/uploads``)."""
+LARGE_BODIES = re.compile(r"/v1/sales:batch|.*[/:](?:import|imports|upload|uploads)(?:/[\w-]+)?")
+"""Addresses that may send up to LARGE_BODY_LIMIT: batches of sales, and files (``…/import``, ``…:import``, ``…/imports``, ``…/uploads``)."""
 
 QUIET = re.compile(r"/static/|/healthz$|/readyz$|/metrics$|/v1/sales(?::batch)?$")
 """Addresses whose successes are counted in the metrics and logged only at DEBUG: they come by the hundred a second."""

@@ -107,9 +107,9 @@ async def handle(request: Request, error: Exception) -> Response:
 
 
 async def recognise(request: Request) -> None:
-    """Find out who is signed in before an error page is drawn, so that it has their header and their language."""
+    """Find out who is signed in, for a page that everybody may see: it then has their header and their language."""
     if "cookie" in request.headers and wants_page(request) and getattr(request.state, "principal", None) is None:
-        with suppress(Exception):  # whatever hinders it, the error itself is what must be shown
+        with suppress(Exception):  # whatever hinders it, the page must be shown
             await request.app.state.session_csrf(request)
 
 

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hutong.kernel.errors import HutongError
+from hutong.platform.web.problems import recognise
 from hutong.platform.web.templating import render
 
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -50,6 +51,7 @@ def reference_router() -> APIRouter:
     @router.get("/docs")
     async def docs(request: Request) -> Response:
         """The reference page."""
+        await recognise(request)
         document = request.app.openapi()
         return render(
             request,
