@@ -19,7 +19,9 @@ def ring_up(connection: psycopg.Connection[Any], store: Store, lines: Sequence[R
     """Capture one sale of ``lines`` in the connection's transaction (or in one of its own, with autocommit)."""
     moment = (at or now()).astimezone(ZoneInfo("Asia/Shanghai"))
     day, sale = moment.date(), uuid7(int(moment.timestamp() * 1000))
-    connection.execute("select ensure_days(%s::date[]), ensure_key_months(%s::date[])", [[day], [moment.astimezone(ZoneInfo("UTC")).date()]])
+    connection.execute(
+        "select ensure_days(%s::date[]), ensure_key_months(%s::date[])", [[day], [moment.astimezone(ZoneInfo("UTC")).date()]]
+    )
     total, count = sum(amount for _, _, amount in lines), len(lines)
     places, ones, zeros, nothing = list(range(1, count + 1)), [1] * count, [0] * count, [None] * count
     values: list[tuple[str, Any]] = [
@@ -41,7 +43,11 @@ def ring_up(connection: psycopg.Connection[Any], store: Store, lines: Sequence[R
 
 def brand_totals(connection: psycopg.Connection[Any], brand_id: int) -> dict[str, Any]:
     """A brand's sums by lines, by minutes and by product hours: (value, quantity, lines) of each."""
-    columns = {"sale_line": "amount, quantity, 1 as lines", "brand_minute": "value as amount, quantity, lines", "product_hour": "value as amount, quantity, lines"}
+    columns = {
+        "sale_line": "amount, quantity, 1 as lines",
+        "brand_minute": "value as amount, quantity, lines",
+        "product_hour": "value as amount, quantity, lines",
+    }
     return {
         table: connection.execute(
             f"select coalesce(sum(amount), 0)::int, coalesce(sum(quantity), 0)::int, coalesce(sum(lines), 0)::int from (select {what} from {table} where brand_id = %s)",

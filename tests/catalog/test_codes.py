@@ -46,7 +46,9 @@ def test_no_text_breaks_the_readers_of_codes(text: str) -> None:
     assert product_key(7, text).retailer_id in (None, 7)
 
 
-@pytest.mark.parametrize("text", ["６９０１２３４５６７８９２", "690123456789２", " 6901234567892", "6901234567892\n", "-901234567892", "٦٩٠١٢٣٤٥٦٧٨٩٢"])
+@pytest.mark.parametrize(
+    "text", ["６９０１２３４５６７８９２", "690123456789２", " 6901234567892", "6901234567892\n", "-901234567892", "٦٩٠١٢٣٤٥٦٧٨٩٢"]
+)
 def test_digits_of_other_scripts_and_stray_signs_are_not_a_gtin(text: str) -> None:
     assert gtin14(text) is None
 
@@ -86,7 +88,9 @@ async def test_the_same_own_number_of_two_retailers_is_two_products(database: Da
         assert set(await product_names(reader, found.values())) == {found[network.two.id, "A-1"]}
 
 
-async def test_labels_of_weighed_goods_find_the_retailers_own_product_and_do_not_fill_the_memory(database: Database, network: Network) -> None:
+async def test_labels_of_weighed_goods_find_the_retailers_own_product_and_do_not_fill_the_memory(
+    database: Database, network: Network
+) -> None:
     codes = ProductCodes()
     labels = [body + check_digit(body) for body in (f"2200417{price:05d}" for price in range(100, 200))]
     found = await codes.ensure(database, [(network.one.id, label) for label in labels])

@@ -44,7 +44,9 @@ async def test_a_late_registration_keeps_the_product_and_gives_its_sales_to_the_
 
     assert registered.product_id == product and registered.outcome is Outcome.COMPLETED
     assert brand_totals(owner, brand.id) == dict.fromkeys(["sale_line", "brand_minute", "product_hour"], (6000, 10, 10))
-    provinces = owner.execute("select province_code, sum(value)::int from brand_minute where brand_id = %s group by 1 order by 1", [brand.id])
+    provinces = owner.execute(
+        "select province_code, sum(value)::int from brand_minute where brand_id = %s group by 1 order by 1", [brand.id]
+    )
     assert provinces.fetchall() == [(31, 3600), (44, 2400)]
     event = owner.execute("select retailer_id, brand_id, body from event where kind = 'product.registered'").fetchall()
     assert event == [(None, brand.id, {"product_ids": [product]})]
@@ -120,14 +122,18 @@ async def test_registering_again_changes_nothing_and_an_empty_field_keeps_what_i
     assert created.product_id == again.product_id == bare.product_id
 
 
-async def test_two_registrations_of_the_same_new_product_at_once_make_one(database: Database, network: Network, owner: psycopg.Connection[Any]) -> None:
+async def test_two_registrations_of_the_same_new_product_at_once_make_one(
+    database: Database, network: Network, owner: psycopg.Connection[Any]
+) -> None:
     entries = [ProductEntry(gtin(f"69099001{number:04d}"), f"茶 {number}") for number in range(5000, 5050)]
     answers = await asyncio.gather(*(register_products(database, OPERATOR, entries[::step]) for step in (1, -1, 1)))
     assert len({frozenset(each.product_id for each in answer) for answer in answers}) == 1
     assert owner.execute("select count(*) from product where name_zh like '茶 %%'").fetchone() == (50,)
 
 
-async def test_all_rows_are_refused_together_with_every_reason(database: Database, network: Network, owner: psycopg.Connection[Any]) -> None:
+async def test_all_rows_are_refused_together_with_every_reason(
+    database: Database, network: Network, owner: psycopg.Connection[Any]
+) -> None:
     before = owner.execute("select count(*) from product").fetchone()
     with pytest.raises(RowsInvalid) as refused:
         await register_products(
@@ -165,7 +171,9 @@ async def test_a_retailer_cannot_hand_a_gtin_to_a_brand_whose_prefix_it_does_not
     assert [row["reason"] for row in refused.value.extra["rows"]] == [reason]
 
 
-async def test_a_brand_without_prefixes_is_given_its_products_by_a_retailer(database: Database, network: Network, owner: psycopg.Connection[Any]) -> None:
+async def test_a_brand_without_prefixes_is_given_its_products_by_a_retailer(
+    database: Database, network: Network, owner: psycopg.Connection[Any]
+) -> None:
     owner.execute("insert into brand (code, name_zh, name_en) values ('plain', '素牌', 'Plain')")
     entry = ProductEntry(network.products[6].code, brand="素牌", retailer_id=network.one.id)
     [registered] = await register_products(database, office(network.one.id), [entry])
@@ -187,7 +195,9 @@ async def test_a_brand_registers_under_its_own_prefix_only(database: Database, n
         assert [row["reason"] for row in refused.value.extra["rows"]] == ["not_yours"]
 
 
-async def test_a_retailer_leaves_products_of_a_brand_as_they_are_and_cannot_touch_anothers_own_numbers(database: Database, network: Network) -> None:
+async def test_a_retailer_leaves_products_of_a_brand_as_they_are_and_cannot_touch_anothers_own_numbers(
+    database: Database, network: Network
+) -> None:
     entry = ProductEntry(network.products[0].code, "改名", retailer_id=network.two.id)
     [kept] = await register_products(database, office(network.two.id), [entry])
     assert kept.outcome is Outcome.KEPT

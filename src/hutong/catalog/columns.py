@@ -134,6 +134,8 @@ def _day(text: str, name: str, problems: list[Problem]) -> date | None:
         if match is None:
             raise ValueError(text)
         year, month, day = (int(part) for part in match.groups() if part is not None)
+        if not 2000 <= year <= 2100:
+            raise ValueError(text)
         return date(year, month, day)
     except ValueError:
         problems.append(Problem("date_not_a_date", name, text[:40]))

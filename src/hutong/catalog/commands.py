@@ -75,7 +75,9 @@ def refuse_problems(judgements: Sequence[Judgement]) -> None:
     for number, each in enumerate(judgements, 1):
         first = seen.setdefault(each.key, number)
         twice = [Problem("duplicate", "code", str(first))] if first != number and each.key is not None else []
-        rows += [{"row": number, "code": each.entry.code, "field": p.field, "reason": p.reason, "given": p.given} for p in each.problems + twice]
+        rows += [
+            {"row": number, "code": each.entry.code, "field": p.field, "reason": p.reason, "given": p.given} for p in each.problems + twice
+        ]
     if rows:
         raise RowsInvalid(f"{len({row['row'] for row in rows})} rows cannot be accepted; nothing was changed.", rows=rows)
 

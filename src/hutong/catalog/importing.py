@@ -16,11 +16,10 @@ from hutong.catalog.entries import REASONS, Outcome, Problem
 from hutong.catalog.errors import FileUnreadable, RowsInvalid
 from hutong.catalog.judging import Judgement, entry_key, judge, known_products, surroundings
 from hutong.catalog.prices import EVERY_STORE, PriceEntry, set_prices, standing_prices
+from hutong.catalog.queries import speaking_for
 from hutong.catalog.tables import csv_text, read_table
-from hutong.directory import Permission, Principal
-from hutong.directory.queries import RetailerRef, retailer_by_code, retailer_by_id, stores
+from hutong.directory import Permission, Principal, RetailerRef, stores
 from hutong.kernel.clock import now
-from hutong.kernel.errors import NotFound
 from hutong.platform.database import Database
 from hutong.platform.scope import Scope
 
@@ -95,15 +94,7 @@ async def import_products(
 
 async def _plan(db: Database, by: Principal, code: str | None) -> _Plan:
     async with db.read(Scope.of_network()) as reader:
-        found = None
-        if code:
-            found = await retailer_by_code(reader, code)
-            if found is None or not by.may(Permission.MANAGE_CATALOG, retailer_id=found.id):
-                raise NotFound(f"There is no retailer {code}.")
-        else:
-            own = by.scope_for(Permission.MANAGE_CATALOG)
-            if not own.network and len(own.retailers) == 1:
-                found = await retailer_by_id(reader, next(iter(own.retailers)))
+        found = await speaking_for(reader, by, Permission.MANAGE_CATALOG, code)
         places = await stores(reader, found.id) if found is not None else []
     names = {store.code: store.id for store in places} | {store.gln: store.id for store in places}
     return _Plan(found, names, now(), ZoneInfo(found.zone if found is not None else "Asia/Shanghai"))
@@ -145,7 +136,9 @@ async def _try_rows(db: Database, by: Principal, file: BinaryIO, plan: _Plan, pr
                 for (row, price), clash in zip(priced, taken, strict=True):
                     if clash:
                         row.problems.append(Problem("price_taken", "valid_from", price.valid_from.isoformat()))
-                report.prices += sum(_is_new(row, price, amount) for (row, price), amount in zip(priced, standing, strict=True) if not row.problems)
+                report.prices += sum(
+                    _is_new(row, price, amount) for (row, price), amount in zip(priced, standing, strict=True) if not row.problems
+                )
         for row, judgement in zip(chunk, judgements, strict=True):
             report.rows += 1
             if row.problems:

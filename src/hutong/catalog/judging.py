@@ -73,14 +73,13 @@ class Judgement:
     @property
     def outcome(self) -> Outcome:
         """What becomes of the entry if it has no problems."""
-        if self.kept:
-            return Outcome.KEPT
         if self.known is None:
             return Outcome.CREATED
         if not self.known.registered:
             return Outcome.COMPLETED
-        same = all(getattr(self.known, column) == value for column, value in self.row().items())
-        return Outcome.UNCHANGED if same else Outcome.CHANGED
+        if all(getattr(self.known, column) == value for column, value in self.row().items()):
+            return Outcome.UNCHANGED
+        return Outcome.KEPT if self.kept else Outcome.CHANGED
 
 
 def entry_key(entry: ProductEntry) -> ProductKey | None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hutong.catalog.codes import network_gtin, product_key
+from hutong.directory import Permission, Principal, RetailerRef, retailer_by_code, retailer_by_id
+from hutong.kernel.errors import NotFound
 from hutong.kernel.gs1 import gtin14
 from hutong.platform.database import Reader
 
@@ -81,6 +83,20 @@ async def search_products(reader: Reader, wanted: ProductFilter, *, after: int =
     return [dict(row._mapping) for row in rows]
 
 
+async def speaking_for(reader: Reader, by: Principal, permission: Permission, code: str | None) -> RetailerRef | None:
+    """The retailer that the caller speaks for: the one it names, else its only one, else None (own numbers then mean nothing).
+
+    Raises NotFound for one that it has no ``permission`` at.
+    """
+    own = {grant.retailer_id for grant in by.grants if permission in grant.permissions and grant.retailer_id is not None}
+    if code:
+        found = await retailer_by_code(reader, code)
+        if found is None or not (found.id in own or by.may(permission, retailer_id=found.id)):
+            raise NotFound(f"There is no retailer {code}.")
+        return found
+    return await retailer_by_id(reader, next(iter(own))) if len(own) == 1 else None
+
+
 def _literal(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
@@ -114,12 +130,6 @@ async def categories(reader: Reader) -> list[dict[str, Any]]:
                from category c join tree t on c.parent_id = t.id)
            select id, code, name_zh, name_en, parent, depth from tree order by path"""
     )
-    return [dict(row._mapping) for row in rows]
-
-
-async def brands(reader: Reader) -> list[dict[str, Any]]:
-    """Code and names of all brands, for choosing one."""
-    rows = await reader.rows("select id, code, name_zh, name_en from brand order by name_en, id")
     return [dict(row._mapping) for row in rows]
 
 

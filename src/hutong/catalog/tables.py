@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import Any, BinaryIO, NamedTuple
 
 from hutong.catalog.errors import FileUnreadable
+from hutong.directory import csv_line
 from hutong.kernel.errors import TooLarge
 
 MAX_BYTES = 16 * 1024 * 1024
@@ -17,7 +18,6 @@ MAX_COLUMNS = 60
 MAX_CELL = 2_000
 MAX_UNPACKED = 256 * 1024 * 1024
 DELIMITERS = ",;\t|"
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 class TableRow(NamedTuple):
@@ -100,7 +100,8 @@ def _xlsx_rows(file: BinaryIO) -> Iterator[TableRow]:
             sheet.reset_dimensions()  # files of other programs often claim a wrong size
             for line, row in enumerate(sheet.iter_rows(max_col=MAX_COLUMNS, values_only=True), 1):
                 numeric = frozenset(index for index, value in enumerate(row) if isinstance(value, int | float))
-                yield TableRow(line, [_clean(_cell_text(value), line) for value in row], numeric)
+                width = max((index for index, value in enumerate(row, 1) if value is not None), default=0)
+                yield TableRow(line, [_clean(_cell_text(value), line) for value in row[:width]], numeric)
         finally:
             book.close()
     except (zipfile.BadZipFile, KeyError, ValueError, IndexError, EOFError, OSError, SyntaxError, TypeError, AttributeError) as error:
@@ -128,13 +129,6 @@ def _cell_text(value: Any) -> str:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
-def safe_cell(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula: an apostrophe before = + - @ (also of full width), tab and carriage return."""
-    return "'" + text if text.startswith(FORMULA_STARTS) else text
-
-
 def csv_text(rows: list[list[str]]) -> str:
     """A CSV, safe to open in a spreadsheet, with the mark that tells Excel it is UTF-8."""
-    buffer = io.StringIO()
-    csv.writer(buffer).writerows([[safe_cell(cell) for cell in row] for row in rows])
-    return "\ufeff" + buffer.getvalue()
+    return "\ufeff" + "".join(csv_line(row) for row in rows)
