@@ -38,7 +38,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=__version__,
         summary="Sales of many retailers' stores, captured exactly once and watched as they happen.",
         lifespan=lifespan_of(chosen, modules),
-        openapi_tags=[{"name": tag} for tag in ("sales", "monitor", "streams", "webhooks", "catalog", "directory", "tills", "people and keys")],
+        openapi_tags=[
+            {"name": tag} for tag in ("sales", "monitor", "streams", "webhooks", "catalog", "directory", "tills", "people and keys")
+        ],
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -96,7 +98,9 @@ async def check_schema(url: str) -> None:
         row = await (await connection.execute("select to_regclass('alembic_version') is not null")).fetchone()
         found = await (await connection.execute("select version_num from alembic_version")).fetchone() if row and row[0] else None
     if found is None or found[0] != wanted:
-        raise RuntimeError(f"The database has schema {found[0] if found else 'none'}, this program needs {wanted}: run `hutong migrate` first.")
+        raise RuntimeError(
+            f"The database has schema {found[0] if found else 'none'}, this program needs {wanted}: run `hutong migrate` first."
+        )
 
 
 async def session_csrf(request: Request) -> str | None:

@@ -57,7 +57,15 @@ async def test_the_chosen_theme_is_on_the_page_before_any_script_runs(probe):
 
 @pytest.mark.parametrize(
     ("header", "language"),
-    [("zh-TW,en;q=0.5", "zh"), ("en;q=0.2, zh;q=0.9", "zh"), ("fr, en;q=0.1", "en"), ("zh;q=0, en;q=0.1", "en"), ("fr", None), ("", None), (";;q=,", None)],
+    [
+        ("zh-TW,en;q=0.5", "zh"),
+        ("en;q=0.2, zh;q=0.9", "zh"),
+        ("fr, en;q=0.1", "en"),
+        ("zh;q=0, en;q=0.1", "en"),
+        ("fr", None),
+        ("", None),
+        (";;q=,", None),
+    ],
 )
 def test_the_best_accepted_language_is_chosen(header, language):
     assert accepted(header) == language
@@ -73,7 +81,12 @@ async def test_a_file_is_kept_for_ever_only_under_its_contents_hash(probe):
 
 
 async def test_nothing_outside_the_static_folders_is_served(probe):
-    for path in ("/static/web/../templates/base.html", "/static/web/%2e%2e/%2e%2e/templating.py", "/static/web/..%2f..%2ftemplating.py", "/static/directory/x"):
+    for path in (
+        "/static/web/../templates/base.html",
+        "/static/web/%2e%2e/%2e%2e/templating.py",
+        "/static/web/..%2f..%2ftemplating.py",
+        "/static/directory/x",
+    ):
         answer = await probe.get(path)
         assert answer.status_code == 404, path
 

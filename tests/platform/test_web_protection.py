@@ -90,7 +90,9 @@ async def test_json_from_a_signed_in_browser_needs_the_header(browser):
     assert (await browser.post("/orders", json={"lines": []}, headers={"X-CSRF-Token": "right"})).status_code == 200
 
 
-@pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}])
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}]
+)
 async def test_another_site_is_refused_even_with_the_token_and_even_before_signing_in(browser, probe, headers):
     for client in (browser, probe):
         answer = await client.post("/form", data={"csrf": "right", "note": "x"}, headers=headers)

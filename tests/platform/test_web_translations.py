@@ -74,4 +74,6 @@ def test_no_module_translates_a_text_otherwise_than_the_shell_or_a_neighbour():
             for message in read_po(file):
                 if isinstance(message.id, str) and message.id:
                     earlier = seen.setdefault(message.id, (str(message.string), path))
-                    assert earlier[0] == message.string, f"{message.id!r} is {earlier[0]!r} in {earlier[1]} and {message.string!r} in {path}"
+                    assert earlier[0] == message.string, (
+                        f"{message.id!r} is {earlier[0]!r} in {earlier[1]} and {message.string!r} in {path}"
+                    )

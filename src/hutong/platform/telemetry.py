@@ -23,7 +23,9 @@ REQUEST_SECONDS = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15),
     registry=REGISTRY,
 )
-REQUESTS_OPEN = Gauge("hutong_http_requests_open", "Requests being answered now, live streams included", registry=REGISTRY, multiprocess_mode="livesum")
+REQUESTS_OPEN = Gauge(
+    "hutong_http_requests_open", "Requests being answered now, live streams included", registry=REGISTRY, multiprocess_mode="livesum"
+)
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 HANDLER = "hutong"

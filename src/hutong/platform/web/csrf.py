@@ -48,7 +48,10 @@ class CsrfProtection:
         site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
         if site not in (None, "same-origin", "none"):
             raise CrossSite("This request came from another site.")
-        if origin is not None and origin_of(origin) not in (self.own_origin, origin_of(f"{request.url.scheme}://{request.headers.get('host', '')}")):
+        if origin is not None and origin_of(origin) not in (
+            self.own_origin,
+            origin_of(f"{request.url.scheme}://{request.headers.get('host', '')}"),
+        ):
             raise CrossSite("This request came from another site.")
 
     async def _check_token(self, request: Request, receive: Receive) -> Receive:

@@ -71,7 +71,9 @@ def day(value: date | None, weekday: bool = False) -> str:
     if value is None:
         return "–"
     pattern = {"zh": "y年M月d日", "en": "d MMMM y"}[current_locale.get()]
-    return format_date(value, {"zh": pattern + " EEE", "en": "EEE " + pattern}[current_locale.get()] if weekday else pattern, locale=_babel())
+    return format_date(
+        value, {"zh": pattern + " EEE", "en": "EEE " + pattern}[current_locale.get()] if weekday else pattern, locale=_babel()
+    )
 
 
 def minute_of_day(minute: int) -> str:

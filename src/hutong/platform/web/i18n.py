@@ -37,7 +37,11 @@ def translations(locale: str) -> Mapping[str, str]:
 
 def translation_files(locale: str) -> list[Path]:
     """The .po files of ``locale``: the shell's first, so that a module may say it better."""
-    return [path for path in (SOURCE / "platform" / "web" / "locale" / f"{locale}.po", *sorted(SOURCE.glob(f"*/locale/{locale}.po"))) if path.exists()]
+    return [
+        path
+        for path in (SOURCE / "platform" / "web" / "locale" / f"{locale}.po", *sorted(SOURCE.glob(f"*/locale/{locale}.po")))
+        if path.exists()
+    ]
 
 
 def translate(locale: str, text: str, **values: Any) -> str:

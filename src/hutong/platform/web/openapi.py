@@ -57,7 +57,9 @@ def describe(app: FastAPI, extra: Sequence[OpenApiParts]) -> None:
 
 def whole_document(app: FastAPI, extra: Sequence[OpenApiParts]) -> dict[str, Any]:
     """FastAPI's document of the /v1 routes, completed."""
-    document = get_openapi(title=app.title, version=app.version, summary=app.summary, description=DESCRIPTION, tags=app.openapi_tags, routes=app.routes)
+    document = get_openapi(
+        title=app.title, version=app.version, summary=app.summary, description=DESCRIPTION, tags=app.openapi_tags, routes=app.routes
+    )
     document["paths"] = {path: methods for path, methods in document.get("paths", {}).items() if path.startswith("/v1")}
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for paths, components in extra:
@@ -67,7 +69,12 @@ def whole_document(app: FastAPI, extra: Sequence[OpenApiParts]) -> dict[str, Any
     schemas["Problem"] = PROBLEM_SCHEMA
     document["components"]["securitySchemes"] = {
         "key": {"type": "http", "scheme": "bearer", "description": "an integrator's key (hk_…) or a till's (ht_…)"},
-        "session": {"type": "apiKey", "in": "cookie", "name": SESSION_COOKIE, "description": "a signed-in browser; changes also need X-CSRF-Token"},
+        "session": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": SESSION_COOKIE,
+            "description": "a signed-in browser; changes also need X-CSRF-Token",
+        },
     }
     for methods in document["paths"].values():
         for method, operation in methods.items():
@@ -84,5 +91,7 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
     for status, description in known.items():
         if status == "422" and "HTTPValidationError" in str(answers.get(status)):
             answers.pop(status)
-        answers.setdefault(status, {"description": description, "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}})
+        answers.setdefault(
+            status, {"description": description, "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+        )
     operation["responses"] = dict(sorted(answers.items()))

@@ -64,7 +64,13 @@ def answer(request: Request, error: HutongError, headers: dict[str, str] | None 
         if isinstance(error, Unauthenticated):
             return RedirectResponse(_sign_in_address(request), status_code=303)
         return render(
-            request, "web/error.html", status_code=error.status, headers=extra_headers, error=error, request_id=request_id, retry_after=retry_after
+            request,
+            "web/error.html",
+            status_code=error.status,
+            headers=extra_headers,
+            error=error,
+            request_id=request_id,
+            retry_after=retry_after,
         )
     if isinstance(error, Unauthenticated):
         extra_headers["WWW-Authenticate"] = 'Bearer realm="hutong"'
@@ -101,7 +107,11 @@ async def handle(request: Request, error: Exception) -> Response:
     known = error_from(error)
     if known is None:
         raise error
-    headers = {key: value for key, value in (error.headers or {}).items() if key.lower() != "content-length"} if isinstance(error, HTTPException) else None
+    headers = (
+        {key: value for key, value in (error.headers or {}).items() if key.lower() != "content-length"}
+        if isinstance(error, HTTPException)
+        else None
+    )
     await recognise(request)
     return answer(request, known, headers)
 
@@ -115,7 +125,9 @@ async def recognise(request: Request) -> None:
 
 def defect(request: Request, error: Exception) -> Response:
     """The answer to an error nobody expected: logged whole, shown without internals."""
-    log.error("request failed", method=request.method, path=request.url.path, request_id=getattr(request.state, "request_id", ""), exc_info=error)
+    log.error(
+        "request failed", method=request.method, path=request.url.path, request_id=getattr(request.state, "request_id", ""), exc_info=error
+    )
     return answer(request, InternalError("It is logged under the request's id; tell the operator that id if it happens again."))
 
 
@@ -124,7 +136,10 @@ def _of_validation(error: RequestValidationError) -> HutongError:
     found = error.errors()
     if any(each.get("type") == "json_invalid" for each in found):
         return Malformed("The body is not valid JSON.")
-    errors = [{"where": _where(each.get("loc", ())), "message": str(each.get("msg", "")), "kind": str(each.get("type", ""))} for each in found[:50]]
+    errors = [
+        {"where": _where(each.get("loc", ())), "message": str(each.get("msg", "")), "kind": str(each.get("type", ""))}
+        for each in found[:50]
+    ]
     first = errors[0] if errors else {"where": "body", "message": "not acceptable"}
     return Invalid(f"{first['where']}: {first['message']}", errors=errors)
 

@@ -58,7 +58,9 @@ def reference_router() -> APIRouter:
             "web/docs.html",
             info=document["info"],
             groups=groups(document),
-            schemas=[(name, schema, list(members(schema))) for name, schema in sorted(document.get("components", {}).get("schemas", {}).items())],
+            schemas=[
+                (name, schema, list(members(schema))) for name, schema in sorted(document.get("components", {}).get("schemas", {}).items())
+            ],
             problems=sorted(problem_codes(), key=lambda each: (each.status, each.code)),
         )
 
@@ -97,7 +99,13 @@ def _operation(document: dict[str, Any], path: str, method: str, described: dict
 
 def _parameter(described: dict[str, Any]) -> Field:
     schema = described.get("schema", {})
-    return Field(described["name"], type_of(schema), described.get("required", False), described.get("description", schema.get("description", "")), described.get("in", ""))
+    return Field(
+        described["name"],
+        type_of(schema),
+        described.get("required", False),
+        described.get("description", schema.get("description", "")),
+        described.get("in", ""),
+    )
 
 
 def _of_schema(name: str, schema: dict[str, Any]) -> Field:
