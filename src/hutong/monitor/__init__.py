@@ -1,1 +1,43 @@
-"""What stores, retailers, brands and the network watch: live documents, their snapshots and frames."""
+"""What stores, retailers, brands and the network watch: live documents, their snapshots and frames, and the pages that show them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import APIRouter, FastAPI
+
+from hutong.monitor.api import openapi_parts
+from hutong.monitor.api import router as api
+from hutong.monitor.pages import router as pages
+from hutong.monitor.topics import MonitorSource
+from hutong.monitor.usual import keep_usual, refresh_usual
+from hutong.platform.config import Settings
+from hutong.platform.database import Database
+from hutong.platform.live import Hub
+from hutong.platform.live.stream import LIMIT_SECONDS
+
+__all__ = ["lifespan", "openapi_parts", "refresh_usual", "router"]
+
+router = APIRouter()
+router.include_router(api)
+router.include_router(pages)
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Runs the live hub of this process (``app.state.hub``) and counts what is usual; captures call ``app.state.on_commit``."""
+    database: Database = app.state.database
+    settings: Settings = app.state.settings
+    source = MonitorSource(database, settings.network_zone)
+    hub = Hub(database, source)
+    app.state.monitor, app.state.hub, app.state.on_commit = source, hub, hub.poke
+    app.state.stream_seconds = LIMIT_SECONDS
+    await hub.start()
+    usual = asyncio.create_task(keep_usual(database, settings.network_zone))
+    try:
+        yield
+    finally:
+        usual.cancel()
+        with suppress(asyncio.CancelledError):
+            await usual
+        await hub.close()

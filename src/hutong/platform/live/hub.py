@@ -22,6 +22,7 @@ FRAME_SECONDS = 0.25
 """Frames of a topic are at least this far apart; the first change after a pause goes out at once."""
 HEARTBEAT_SECONDS = 5.0
 """A watched topic without changes sends a frame that only moves ``as_of`` on this often."""
+PULSE_SECONDS = 5.0
 KEEP_SECONDS = 60.0
 """How long a topic that nobody watches is kept."""
 RELOAD_SECONDS = 1.0
@@ -53,6 +54,10 @@ class Source(Protocol):
 
     async def read(self, connection: psycopg.AsyncConnection[Any], events: list[Event], live: Collection[Hashable]) -> News:
         """What events mean to the topics that are live; changes nothing."""
+        ...
+
+    async def pulse(self, live: Collection[Hashable]) -> Collection[Hashable]:
+        """What is no event but changes documents is looked up here, every few seconds; answers the topics that changed."""
         ...
 
     def keys_of(self, item: Any) -> Iterable[Hashable]:
@@ -234,9 +239,13 @@ class Hub:
 
     async def _keep(self) -> None:
         """Moves quiet topics on, and lets go of what nobody watches."""
+        pulsed = self._loop.time()
         while True:
             await asyncio.sleep(1.0)
             at = self._loop.time()
+            if at - pulsed >= PULSE_SECONDS:
+                pulsed = at
+                await self._pulse()
             for topic in list(self.topics.values()):
                 if topic.watchers:
                     topic.used_at = at
@@ -246,3 +255,14 @@ class Hub:
                     self._drop(topic)
             if not self.topics and self.tail.running:
                 await self.tail.stop()
+
+    async def _pulse(self) -> None:
+        watched = [key for key, topic in self.topics.items() if topic.watchers]
+        try:
+            changed = await self.source.pulse(watched) if watched else ()
+        except HutongError:
+            return  # the database is not reachable: the next pulse tells
+        for key in changed:
+            if key in self.topics:
+                self.topics[key].dirty = True
+                self._touch(self.topics[key])

@@ -1,7 +1,7 @@
 """A stream of server-sent events: one watcher of one topic over HTTP."""
 
 import asyncio
-import random
+import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -49,7 +49,7 @@ class EventStream(Response):
         self.who = who
         self.last = last
         self.check = check
-        self.limit_seconds = limit_seconds * random.uniform(0.9, 1.0)
+        self.limit_seconds = limit_seconds * (1 - secrets.randbelow(100) / 1000)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         streams = self.hub.streams

@@ -104,7 +104,8 @@ class Topic:
         It may hold more than the frame it is numbered by: what changed since then comes again with the next frame, as
         values, not differences, so nothing is counted twice.
         """
-        assert self.state is not None and self.as_of is not None
+        assert self.state is not None
+        assert self.as_of is not None
         kept, at = self._whole, time.monotonic()
         if kept is None or kept[0] != self.seq or at - kept[1] > WHOLE_SECONDS:
             value = Whole(self.name, self.epoch, self.seq, self.as_of, self.state.newest, self.state.document(now))
@@ -113,7 +114,8 @@ class Topic:
 
     def emit(self, now: datetime, at: float) -> None:
         """Send a frame of what changed to all who watch; ``at`` is the loop's time."""
-        assert self.state is not None and self.as_of is not None
+        assert self.state is not None
+        assert self.as_of is not None
         sections, cells = self.state.changes(now)
         self.seq += 1
         frame = Frame(self.epoch, self.seq, self.as_of, self.state.newest, sections, cells)
