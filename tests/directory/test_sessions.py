@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from hutong.directory.sessions import TRIES_A_LOGIN, TRIES_AN_ADDRESS, counted_try, sign_in, sweep
 from hutong.directory.errors import TooManyAttempts, WrongPassword
+from hutong.directory.pages_account import safe_next
+from hutong.directory.sessions import TRIES_A_LOGIN, TRIES_AN_ADDRESS, counted_try, sign_in, sweep
 from hutong.platform.scope import Scope
 from tests.support.network import PASSWORD
 
@@ -126,8 +127,8 @@ async def test_changing_the_password_ends_all_other_sessions_and_the_old_passwor
 
 
 @pytest.mark.parametrize("address", ["https://evil.example", "//evil.example", "/\\evil.example", "/\t/evil.example", "javascript:alert(1)", "/sign-out"])
-async def test_signing_in_never_leads_to_another_site(client, network, address):
-    assert (await signed(client, next=address)).headers["location"] == "/"
+def test_signing_in_never_leads_to_another_site(address):
+    assert safe_next(address) == "/"
 
 
 async def test_signing_in_leads_back_to_the_page_that_was_asked_for(client, network):

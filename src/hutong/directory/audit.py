@@ -56,7 +56,7 @@ async def audit_rows(
                  and (:actor = '' or a.actor = :actor)
                  and (cast(:since as timestamptz) is null or a.at >= :since) and (cast(:until as timestamptz) is null or a.at < :until)
                order by a.id desc limit :limit""",
-            before=before, action=action, action_like=like_escaped(action) + "%" if action.endswith(".") else action, actor=actor,
+            before=before, action=action, action_like=like_escaped(action) + ("%" if action.endswith(".") else ""), actor=actor,
             since=since, until=until, limit=limit + 1,
         )  # fmt: skip
     async with db.read(Scope.of_network()) as reader:  # names of people are the network's to know
