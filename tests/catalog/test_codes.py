@@ -36,8 +36,10 @@ def test_changing_one_digit_of_a_gtin_is_always_noticed(body: str, data: st.Data
 def test_a_gtin_means_the_same_with_zeros_in_front_and_is_shown_with_a_right_check_digit(body: str) -> None:
     gtin = body + check_digit(body)
     stored = gtin14(gtin)
-    assert stored is not None and len(stored) == 14
-    assert gtin14(stored) == stored and gtin14(shown_gtin(stored)) == stored
+    assert stored is not None
+    assert len(stored) == 14
+    assert gtin14(stored) == stored
+    assert gtin14(shown_gtin(stored)) == stored
 
 
 @given(st.text(max_size=20))
@@ -58,7 +60,8 @@ def test_a_weighed_label_carries_item_and_value_and_only_the_item_names_the_prod
     body = f"{prefix}{item:05d}{value:05d}"
     label = body + check_digit(body)
     measure = variable_measure(label)
-    assert measure is not None and (measure.item, measure.value) == (f"{item:05d}", value)
+    assert measure is not None
+    assert (measure.item, measure.value) == (f"{item:05d}", value)
     assert product_key(7, label) == ProductKey(7, f"{item:05d}")
 
 

@@ -42,7 +42,8 @@ async def test_a_late_registration_keeps_the_product_and_gives_its_sales_to_the_
 
     [registered] = await register_products(database, office(network.one.id), [ProductEntry(code, "新茶", retailer_id=network.one.id)])
 
-    assert registered.product_id == product and registered.outcome is Outcome.COMPLETED
+    assert registered.product_id == product
+    assert registered.outcome is Outcome.COMPLETED
     assert brand_totals(owner, brand.id) == dict.fromkeys(["sale_line", "brand_minute", "product_hour"], (6000, 10, 10))
     provinces = owner.execute(
         "select province_code, sum(value)::int from brand_minute where brand_id = %s group by 1 order by 1", [brand.id]

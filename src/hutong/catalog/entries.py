@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from hutong.catalog.codes import MAX_OWN_CODE
 from hutong.kernel.gs1 import gtin14, variable_measure
+from hutong.platform.web import mark
 
 MAX_NAME = 200
 
@@ -47,33 +48,32 @@ class Problem:
 
 
 REASONS = {
-    "code_missing": "The row has neither a barcode nor an own number.",
-    "check_digit": "The check digit of the barcode {given} is wrong.",
-    "not_a_barcode": "{given} is not a barcode of 8, 12, 13 or 14 digits.",
-    "shortened_number": "The spreadsheet shortened the number to {given}; format the column as text and export again.",
-    "code_too_long": "The own number {given} is longer than 64 characters or holds characters that cannot be printed.",
-    "restricted_number": "{given} is a number for use inside one retailer; say which retailer it belongs to.",
-    "own_number_needs_retailer": "{given} is a retailer's own number; say which retailer it belongs to.",
-    "duplicate": "The code stands in the file before, in line {given}.",
-    "name_missing": "A product needs a name, in Chinese or English.",
-    "name_too_long": "The name is longer than 200 characters or holds characters that cannot be printed.",
-    "unknown_brand": "There is no brand called {given}.",
-    "brand_of_other": "The barcode's company prefix belongs to another brand than {given}.",
-    "brand_needs_prefix": "The barcode does not carry one of the company prefixes of brand {given}.",
-    "brand_fixed": "The product belongs to another brand; only the network's operator can give it to {given}.",
-    "unknown_category": "There is no category called {given}.",
-    "unknown_unit": "{given} is not a unit that goods are sold in.",
-    "vat_not_a_number": "The VAT rate {given} is not a number.",
-    "vat_not_allowed": "A VAT rate of {given} is not allowed here.",
-    "date_not_a_date": "{given} is not a date.",
-    "price_not_a_number": "The price {given} is not a number with at most two places.",
-    "price_out_of_range": "The price {given} is negative or too large.",
-    "price_needs_retailer": "A price needs the retailer that asks it.",
-    "price_taken": "Another price already starts at {given}.",
-    "unknown_store": "There is no store {given} of this retailer.",
-    "unknown_product": "There is no product {given}; register it first.",
-    "not_yours": "You may not register {given}.",
-    "row_broken": "The row cannot be read: {given}.",
+    "code_missing": mark("The row has neither a barcode nor an own number."),
+    "check_digit": mark("The check digit of the barcode {given} is wrong."),
+    "not_a_barcode": mark("{given} is not a barcode of 8, 12, 13 or 14 digits."),
+    "shortened_number": mark("The spreadsheet shortened the number to {given}; format the column as text and export again."),
+    "code_too_long": mark("The own number {given} is longer than 64 characters or holds characters that cannot be printed."),
+    "restricted_number": mark("{given} is a number for use inside one retailer; say which retailer it belongs to."),
+    "own_number_needs_retailer": mark("{given} is a retailer's own number; say which retailer it belongs to."),
+    "duplicate": mark("The code stands in the file before, in line {given}."),
+    "name_missing": mark("A product needs a name, in Chinese or English."),
+    "name_too_long": mark("The name is longer than 200 characters or holds characters that cannot be printed."),
+    "unknown_brand": mark("There is no brand called {given}."),
+    "brand_of_other": mark("The barcode's company prefix belongs to another brand than {given}."),
+    "brand_needs_prefix": mark("The barcode does not carry one of the company prefixes of brand {given}."),
+    "brand_fixed": mark("The product belongs to another brand; only the network's operator can give it to {given}."),
+    "unknown_category": mark("There is no category called {given}."),
+    "unknown_unit": mark("{given} is not a unit that goods are sold in."),
+    "vat_not_a_number": mark("The VAT rate {given} is not a number."),
+    "vat_not_allowed": mark("A VAT rate of {given} is not allowed here."),
+    "date_not_a_date": mark("{given} is not a date."),
+    "price_not_a_number": mark("The price {given} is not a number with at most two places."),
+    "price_out_of_range": mark("The price {given} is negative or too large."),
+    "price_needs_retailer": mark("A price needs the retailer that asks it."),
+    "price_taken": mark("Another price already starts at {given}."),
+    "unknown_store": mark("There is no store {given} of this retailer."),
+    "unknown_product": mark("There is no product {given}; register it first."),
+    "not_yours": mark("You may not register {given}."),
 }
 """What each reason says to people; the pages translate these texts."""
 

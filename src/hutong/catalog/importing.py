@@ -22,6 +22,7 @@ from hutong.directory import Permission, Principal, RetailerRef, stores
 from hutong.kernel.clock import now
 from hutong.platform.database import Database
 from hutong.platform.scope import Scope
+from hutong.platform.web import mark
 
 CHUNK = 1000
 
@@ -241,7 +242,7 @@ def report_json(report: ImportReport, limit: int = 1000) -> dict[str, Any]:
 
 def bad_rows_csv(report: ImportReport, say: Callable[[str], str] = str) -> str:
     """The bad rows as a CSV that is safe to open in a spreadsheet: line, reasons (in the words of ``say``), then the row as it was."""
-    rows = [[say("Line"), say("Reason"), *report.header]]
+    rows = [[say(mark("Line")), say(mark("Reason")), *report.header]]
     for bad in report.bad:
         reasons = " ".join(say(REASONS[each.reason]).format(given=each.given) for each in bad.problems)
         rows.append([str(bad.line), reasons, *bad.cells])

@@ -124,9 +124,8 @@ async def product_page(request: Request, product_id: ProductId, by: By, db: Db) 
             raise NotFound
         prices = await price_history(reader, product_id)
         choices = await _choices(reader, by, Permission.MANAGE_CATALOG)
-    return page_of(request, "product", by, **choices, product=product, prices=prices, manages=_may_change(by, product),
-        done=request.query_params.get("done") == "1",
-    )  # fmt: skip
+    done = request.query_params.get("done") == "1"
+    return page_of(request, "product", by, **choices, product=product, prices=prices, manages=_may_change(by, product), done=done)
 
 
 @router.post("/products/{product_id}")
@@ -202,7 +201,8 @@ async def _form(
     async with db.read(scope) as reader:
         choices = await _choices(reader, by, Permission.MANAGE_CATALOG)
         known = await product_by_code(reader, values["code"], None) if values["code"] else None
-    return page_of(request, "register", by, **choices, values=dict.fromkeys(FORM_FIELDS, "") | values, product_id=product_id,
+    return page_of(
+        request, "register", by, **choices, values=dict.fromkeys(FORM_FIELDS, "") | values, product_id=product_id,
         registered=known is not None and known["registered_at"] is not None, error=error,
         rows=error.extra.get("rows", []) if error is not None else [], status_code=error.status if error is not None else 200,
     )  # fmt: skip
