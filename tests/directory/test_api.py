@@ -60,7 +60,12 @@ async def test_stores_are_paged_and_filtered(as_person, network):
 
 
 async def test_everybody_sees_the_places_of_their_own(as_person, network):
-    for who, retailers, stores in [("office", {"one"}, 3), ("manager", {"one"}, 1), ("brand", {"one", "two"}, 5), ("operator", {"one", "two"}, 5)]:
+    for who, retailers, stores in [
+        ("office", {"one"}, 3),
+        ("manager", {"one"}, 1),
+        ("brand", {"one", "two"}, 5),
+        ("operator", {"one", "two"}, 5),
+    ]:
         client = as_person(who)
         assert {each["code"] for each in (await client.get("/v1/retailers")).json()["items"]} == retailers
         assert len((await client.get("/v1/stores")).json()["items"]) == stores

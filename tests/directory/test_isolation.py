@@ -50,7 +50,9 @@ async def test_a_retailer_sees_and_changes_nothing_of_another(database, full, ow
 
 async def nothing_of_another(database, full, owner, table):
     other = full.two.id
-    column = "revoked_at = now()" if table in ("till", "api_key") else "expires_at = now()" if table == "till_enrolment" else "name_en = 'taken'"
+    column = (
+        "revoked_at = now()" if table in ("till", "api_key") else "expires_at = now()" if table == "till_enrolment" else "name_en = 'taken'"
+    )
     before = owner.execute(f"select * from {table} where retailer_id = %s order by id", [other]).fetchall()
     assert before
     for scope in (Scope.of_retailer(full.one.id), Scope.of_store(full.store.id), Scope.of_brand(full.brands[0].id)):

@@ -22,7 +22,9 @@ async def test_a_key_is_shown_once_and_stored_hashed(as_person, with_key, networ
     assert owner.execute("select key_hash from api_key where name = 'ERP'").fetchone() == (sha256(key.encode()).digest(),)
     assert key not in (await office.get("/v1/keys")).text
     me = (await with_key(key).get("/v1/me")).json()
-    assert me["grants"] == [{"role": "key", "permissions": ["sales:read"], "retailer_id": network.one.id, "store_id": None, "brand_id": None}]
+    assert me["grants"] == [
+        {"role": "key", "permissions": ["sales:read"], "retailer_id": network.one.id, "store_id": None, "brand_id": None}
+    ]
 
 
 async def test_a_key_does_only_what_it_may(as_person, with_key, network):

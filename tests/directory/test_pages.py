@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from hutong.directory.audit import csv_line, safe_cell
+from hutong.directory import Principal, csv_line, safe_cell, start_enrolment
 
 PAGES = ["/account", "/directory/stores", "/directory/people", "/directory/keys", "/directory/audit"]
 
@@ -56,7 +56,14 @@ async def test_a_key_made_on_the_page_is_shown_once(as_person, with_key, network
 
 async def test_a_person_made_on_the_page_gets_the_role_chosen(as_person, network):
     office = as_person("office")
-    form = {"login": "new-one", "name": "新人", "password": "a good long password", "role": "cashier", "retailer": "one", "store": network.store.gln}
+    form = {
+        "login": "new-one",
+        "name": "新人",
+        "password": "a good long password",
+        "role": "cashier",
+        "retailer": "one",
+        "store": network.store.gln,
+    }
     made = await office.post("/directory/people", data=form)
     assert made.status_code == 303
     page = await office.get(made.headers["location"], params={"lang": "en"})
@@ -89,8 +96,22 @@ def test_a_line_of_csv_reads_back_as_it_was():
 async def test_a_stores_name_never_runs_as_script(as_person, network):
     office = as_person("office")
     name = "<script>alert(1)</script>"
-    assert (await office.patch(f"/v1/stores/{network.store.gln}", json={"name_zh": name, "name_en": name, "address": '"><img src=x>'})).status_code == 200
+    assert (
+        await office.patch(f"/v1/stores/{network.store.gln}", json={"name_zh": name, "name_en": name, "address": '"><img src=x>'})
+    ).status_code == 200
     for path in ("/directory/stores", f"/directory/stores/{network.store.gln}", "/directory/audit"):
         text = (await office.get(path)).text
         assert name not in text
         assert "<img src=x>" not in text
+
+
+async def test_the_address_in_the_qr_code_enrols_the_browser_that_opens_it(page, server, network, database):
+    by = Principal.system("test")
+    made = await start_enrolment(database, by, network.till.id)
+    await page.goto(f"/till/enrol#{made.code}")
+    assert made.code not in page.url
+    await page.click("button[type=submit]")
+    key = page.locator("[data-key]")
+    await key.wait_for(state="visible")
+    answer = await page.request.get("/v1/me", headers={"Authorization": f"Bearer {await key.text_content()}"})
+    assert (await answer.json())["actor"] == f"till:{network.till.id}"

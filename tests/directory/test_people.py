@@ -188,4 +188,8 @@ async def test_what_is_done_to_people_is_audited_for_their_head_office(as_person
 def test_every_role_that_manages_people_can_only_be_given_by_its_like():
     from hutong.directory import ROLE_PERMISSIONS
 
-    assert {role for role, allowed in ROLE_PERMISSIONS.items() if Permission.MANAGE_PEOPLE in allowed} == {"network_operator", "head_office", "brand_manager"}
+    assert {role for role, allowed in ROLE_PERMISSIONS.items() if Permission.MANAGE_PEOPLE in allowed} == {
+        "network_operator",
+        "head_office",
+        "brand_manager",
+    }

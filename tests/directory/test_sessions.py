@@ -36,7 +36,9 @@ async def test_the_right_password_opens_a_session_whose_cookie_is_protected_and_
 
 
 async def test_a_wrong_password_and_an_unknown_login_answer_alike(clients, network):
-    wrong, unknown, disabled = [await signed(clients(), *each) for each in (("office", "not it at all"), ("who-is-this", PASSWORD), ("gone", PASSWORD))]
+    wrong, unknown, disabled = [
+        await signed(clients(), *each) for each in (("office", "not it at all"), ("who-is-this", PASSWORD), ("gone", PASSWORD))
+    ]
     assert wrong.status_code == unknown.status_code == disabled.status_code == 401
     strip = lambda answer, login: answer.text.replace(login, "")  # noqa: E731
     assert strip(wrong, "office") == strip(unknown, "who-is-this") == strip(disabled, "gone")
@@ -126,7 +128,9 @@ async def test_changing_the_password_ends_all_other_sessions_and_the_old_passwor
     assert (await signed(clients(), password=NEW)).status_code == 303
 
 
-@pytest.mark.parametrize("address", ["https://evil.example", "//evil.example", "/\\evil.example", "/\t/evil.example", "javascript:alert(1)", "/sign-out"])
+@pytest.mark.parametrize(
+    "address", ["https://evil.example", "//evil.example", "/\\evil.example", "/\t/evil.example", "javascript:alert(1)", "/sign-out"]
+)
 def test_signing_in_never_leads_to_another_site(address):
     assert safe_next(address) == "/"
 

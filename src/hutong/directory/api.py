@@ -44,7 +44,10 @@ Db = Annotated[Database, Depends(database)]
 
 @router.get("/me", summary="Who am I, and what may I do?")
 async def me(by: By) -> Me:
-    grants = [GrantOut(**{name: getattr(each, name) for name in GrantOut.model_fields} | {"permissions": sorted(each.permissions)}) for each in by.grants]
+    grants = [
+        GrantOut(**{name: getattr(each, name) for name in GrantOut.model_fields} | {"permissions": sorted(each.permissions)})
+        for each in by.grants
+    ]
     return Me(actor=by.actor, name=by.name, locale=by.locale, grants=grants)
 
 
@@ -118,7 +121,9 @@ async def list_stores(
 
 @router.post("/stores", status_code=201, summary="Add a store")
 async def add_store(body: StoreIn, by: By, db: Db) -> dict[str, Any]:
-    store = await commands.create_store(db, by, body.retailer, gln=body.gln, **body.model_dump(exclude={"retailer", "gln"}, exclude_unset=True))
+    store = await commands.create_store(
+        db, by, body.retailer, gln=body.gln, **body.model_dump(exclude={"retailer", "gln"}, exclude_unset=True)
+    )
     return {"id": store.id, "gln": store.gln}
 
 
@@ -146,9 +151,7 @@ async def read_audit(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page:
-    rows = await audit.audit_rows(
-        db, by, action=action, actor=actor, since=since, until=until, before=queries.after(cursor), limit=limit
-    )
+    rows = await audit.audit_rows(db, by, action=action, actor=actor, since=since, until=until, before=queries.after(cursor), limit=limit)
     return Page(**queries.page([{name: getattr(each, name) for name in audit.AuditRow.__slots__} for each in rows], limit))
 
 
@@ -217,4 +220,3 @@ async def place_ids(db: Database, retailer: str | None, store: str | None, brand
     if found is None or (retailer is not None and found.retailer_id != await retailer_id(db, retailer)):
         raise NotFound
     return {"retailer_id": found.retailer_id, "store_id": found.id, "brand_id": None}
-

@@ -84,7 +84,13 @@ async def add_key(body: KeyIn, by: By, db: Db) -> KeyOut:
         raise Invalid("A key belongs to one retailer or to one brand.", field="retailer")
     place = await place_ids(db, body.retailer, None, body.brand)
     made = await keys.create_key(
-        db, by, name=body.name, permissions=body.permissions, retailer_id=place["retailer_id"], brand_id=place["brand_id"], expires_at=body.expires_at
+        db,
+        by,
+        name=body.name,
+        permissions=body.permissions,
+        retailer_id=place["retailer_id"],
+        brand_id=place["brand_id"],
+        expires_at=body.expires_at,
     )
     return KeyOut(id=made.id, key=made.key, hint=made.hint)
 

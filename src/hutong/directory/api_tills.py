@@ -75,7 +75,14 @@ def state_of(till: TillRef) -> str:
 
 def shown_place(store: StoreRef) -> dict[str, Any]:
     """What a till must know of its store."""
-    return {"gln": store.gln, "code": store.code, "name_zh": store.name_zh, "name_en": store.name_en, "zone": store.zone, "currency": store.currency}
+    return {
+        "gln": store.gln,
+        "code": store.code,
+        "name_zh": store.name_zh,
+        "name_en": store.name_en,
+        "zone": store.zone,
+        "currency": store.currency,
+    }
 
 
 def enrolment_url(request: Request, code: str) -> str:

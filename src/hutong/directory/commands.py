@@ -179,7 +179,11 @@ async def _store_values(uow: UnitOfWork, retailer_id: int, fields: Mapping[str, 
     if values.get("address", "") is None:
         values["address"] = ""
     await _must_be_place(uow, values)
-    if isinstance(values.get("opened_on"), date) and isinstance(values.get("closed_on"), date) and values["closed_on"] < values["opened_on"]:
+    if (
+        isinstance(values.get("opened_on"), date)
+        and isinstance(values.get("closed_on"), date)
+        and values["closed_on"] < values["opened_on"]
+    ):
         raise Invalid("A store does not close before it opens.", field="closed_on")
     return values
 
@@ -208,7 +212,9 @@ async def _set_prefixes(uow: UnitOfWork, brand_id: int, prefixes: Sequence[str])
 async def insert(uow: UnitOfWork, sql: str, field: str, **values: Any) -> int:
     """Run one statement that returns an id. Raises Taken where a unique key is in use, naming the key's field, else ``field``."""
     try:
-        return int(await uow.value(sql, **{name: json.dumps(value) if isinstance(value, dict) else value for name, value in values.items()}))
+        return int(
+            await uow.value(sql, **{name: json.dumps(value) if isinstance(value, dict) else value for name, value in values.items()})
+        )
     except IntegrityError as error:
         if isinstance(error.orig, UniqueViolation):
             constraint = error.orig.diag.constraint_name or ""

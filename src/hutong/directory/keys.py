@@ -57,7 +57,10 @@ async def create_key(
     key = new_token(KEY_PREFIX)
     hint = key[:HINT_LENGTH]
     async with db.work(Scope.of_retailer(retailer_id) if retailer_id is not None else Scope.of_brand(brand_id or 0)) as uow:
-        there = await uow.row("select 1 from retailer where id = :id" if brand_id is None else "select 1 from brand where id = :id", id=retailer_id or brand_id)
+        there = await uow.row(
+            "select 1 from retailer where id = :id" if brand_id is None else "select 1 from brand where id = :id",
+            id=retailer_id or brand_id,
+        )
         if there is None:
             raise NotFound
         key_id: int = await uow.value(

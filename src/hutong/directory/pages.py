@@ -72,14 +72,18 @@ async def show_code(request: Request, till_id: PathId, by: By, db: Db) -> Respon
     """The code stands on the answer of the form itself: it is shown once, and no address leads to it."""
     made = await tills.start_enrolment(db, by, till_id)
     picture = segno.make(enrolment_url(request, made.code), error="m").svg_data_uri(scale=8, border=3, dark="#000", light="#fff")
-    return render(request, "directory/enrol.html", by, made=made, picture=picture, enrolled_before=made.till.enrolled, now_text=now().isoformat())
+    return render(
+        request, "directory/enrol.html", by, made=made, picture=picture, enrolled_before=made.till.enrolled, now_text=now().isoformat()
+    )
 
 
 @router.get("/tills/{till_id}/state")
 async def till_state(request: Request, till_id: PathId, by: By, db: Db, since: Filter = "") -> Response:
     """The line below the QR code, asked for every two seconds while it is shown: enrolled now, or still waiting."""
     async with db.read(by.scope_for(Permission.MANAGE_TILLS)) as reader:
-        row = await reader.row("select retailer_id, store_id, enrolled_at, key_hash is not null as enrolled from till where id = :id", id=till_id)
+        row = await reader.row(
+            "select retailer_id, store_id, enrolled_at, key_hash is not null as enrolled from till where id = :id", id=till_id
+        )
     if row is None:
         raise NotFound
     by.must(Permission.MANAGE_TILLS, retailer_id=row.retailer_id, store_id=row.store_id)
@@ -96,7 +100,9 @@ async def revoke_till(till_id: PathId, by: By, db: Db) -> Response:
     return RedirectResponse(f"/directory/stores/{store.gln}?done=revoked" if store else "/directory/stores", status_code=303)
 
 
-async def _store(request: Request, gln: str, by: Principal, db: Database, *, notice: str = "", error: HutongError | None = None) -> Response:
+async def _store(
+    request: Request, gln: str, by: Principal, db: Database, *, notice: str = "", error: HutongError | None = None
+) -> Response:
     async with db.read(by.scope_for(Permission.READ_STORES)) as reader:
         row = await store_row(reader, by, gln)
         place: dict[str, Any] = {"retailer_id": await _retailer_of(reader, row.id), "store_id": row.id}

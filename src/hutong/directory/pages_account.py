@@ -35,18 +35,24 @@ async def sign_in_page(request: Request, next: str = "") -> Response:
 
 
 @router.post("/sign-in")
-async def sign_in(request: Request, db: Db, login: Field = "", password: Field = "", next: Annotated[str, Form(max_length=2000)] = "") -> Response:
+async def sign_in(
+    request: Request, db: Db, login: Field = "", password: Field = "", next: Annotated[str, Form(max_length=2000)] = ""
+) -> Response:
     before = await session_access(request)
     try:
-        begun = await sessions.sign_in(
-            db, login, password, address=address_of(request), user_agent=request.headers.get("user-agent", "")
-        )
+        begun = await sessions.sign_in(db, login, password, address=address_of(request), user_agent=request.headers.get("user-agent", ""))
     except HutongError as error:
         if error.status >= 500:
             raise
         headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooManyAttempts) else {}
         return render(
-            request, "directory/sign_in.html", status_code=error.status, headers=headers, next=safe_next(next), login=login[:64], error=error
+            request,
+            "directory/sign_in.html",
+            status_code=error.status,
+            headers=headers,
+            next=safe_next(next),
+            login=login[:64],
+            error=error,
         )
     if before is not None:
         with suppress(NotFound):
@@ -67,6 +73,13 @@ async def sign_out(request: Request, db: Db) -> Response:
     response = RedirectResponse("/sign-in", status_code=303)
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax", secure=is_https(request))
     return response
+
+
+@router.get("/till/enrol")
+async def enrol_here(request: Request) -> Response:
+    """Where a till's QR code leads: turns the code behind the address's # into the key, for the browser that opened it."""
+    await session_access(request)  # only for the form's token, should somebody be signed in
+    return render(request, "directory/enrol_here.html")
 
 
 @router.get("/account")

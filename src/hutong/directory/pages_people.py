@@ -117,7 +117,13 @@ async def keys_page(request: Request, by: By, db: Db, cursor: Filter = "", done:
 
 @router.post("/keys")
 async def add_key(
-    request: Request, by: By, db: Db, name: Field = "", place: Field = "", days: Field = "", permissions: Annotated[list[str] | None, Form()] = None
+    request: Request,
+    by: By,
+    db: Db,
+    name: Field = "",
+    place: Field = "",
+    days: Field = "",
+    permissions: Annotated[list[str] | None, Form()] = None,
 ) -> Response:
     by.must_somewhere(Permission.MANAGE_KEYS)
     try:
@@ -167,7 +173,14 @@ async def audit_csv(by: By, db: Db, action: Filter = "", actor: Filter = "", sin
         before = written = 0
         while written < audit.MOST_EXPORTED:
             rows = await audit.audit_rows(
-                db, by, action=clean(action), actor=clean(actor), since=day_start(since), until=day_start(until, 1), before=before, limit=1000
+                db,
+                by,
+                action=clean(action),
+                actor=clean(actor),
+                since=day_start(since),
+                until=day_start(until, 1),
+                before=before,
+                limit=1000,
             )
             for each in rows[:1000]:
                 yield audit.csv_line([getattr(each, name) for name in audit.AuditRow.__slots__])
@@ -176,11 +189,21 @@ async def audit_csv(by: By, db: Db, action: Filter = "", actor: Filter = "", sin
                 return
             before = rows[999].id
 
-    return StreamingResponse(lines(), media_type="text/csv; charset=utf-8", headers={"Content-Disposition": 'attachment; filename="audit.csv"'})
+    return StreamingResponse(
+        lines(), media_type="text/csv; charset=utf-8", headers={"Content-Disposition": 'attachment; filename="audit.csv"'}
+    )
 
 
 async def _people(
-    request: Request, by: Principal, db: Database, *, q: str = "", cursor: str = "", notice: str = "", error: HutongError | None = None, typed: Any = None
+    request: Request,
+    by: Principal,
+    db: Database,
+    *,
+    q: str = "",
+    cursor: str = "",
+    notice: str = "",
+    error: HutongError | None = None,
+    typed: Any = None,
 ) -> Response:
     found = await people.people(db, by, after=queries.after(cursor), limit=PAGE_SIZE, q=q)
     shown = found[:PAGE_SIZE]
@@ -202,7 +225,14 @@ async def _person(
 
 
 async def _keys(
-    request: Request, by: Principal, db: Database, *, cursor: str = "", notice: str = "", error: HutongError | None = None, made: keys.NewKey | None = None
+    request: Request,
+    by: Principal,
+    db: Database,
+    *,
+    cursor: str = "",
+    notice: str = "",
+    error: HutongError | None = None,
+    made: keys.NewKey | None = None,
 ) -> Response:
     found = await keys.keys(db, by, after=queries.after(cursor), limit=PAGE_SIZE)
     shown = queries.page([dict(each._mapping) for each in found], PAGE_SIZE)

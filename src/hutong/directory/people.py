@@ -178,7 +178,9 @@ async def set_disabled(db: Database, by: Principal, person_id: int, disabled: bo
             raise NotFound
         if disabled and any(each.role == "network_operator" for each in held):
             await _must_leave_an_operator(uow, person_id)
-        await uow.execute("update person set disabled_at = case when :disabled then now() end where id = :id", disabled=disabled, id=person_id)
+        await uow.execute(
+            "update person set disabled_at = case when :disabled then now() end where id = :id", disabled=disabled, id=person_id
+        )
         if disabled:
             await uow.execute("delete from browser_session where person_id = :id", id=person_id)
         await _record(uow, by, "person.disable" if disabled else "person.enable", person_id, person.login, [each.grant for each in held])
@@ -234,7 +236,9 @@ async def _manageable(reader: Reader, by: Principal, person_id: int) -> PersonSh
 
 
 async def _shown(reader: Reader, by: Principal, ids: Sequence[int]) -> list[PersonShown]:
-    rows = await reader.rows("select id, login, name, locale, created_at, disabled_at from person where id = any(:ids) order by id", ids=list(ids))
+    rows = await reader.rows(
+        "select id, login, name, locale, created_at, disabled_at from person where id = any(:ids) order by id", ids=list(ids)
+    )
     held: dict[int, list[HeldGrant]] = {}
     for row in await reader.rows(f"{_HELD} where g.person_id = any(:ids) order by g.id", ids=list(ids)):
         held.setdefault(row.person_id, []).append(HeldGrant(**row._mapping))

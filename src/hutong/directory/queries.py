@@ -134,7 +134,9 @@ async def store_by_code(reader: Reader, retailer_id: int, code: str) -> StoreRef
 async def stores_by_gln(reader: Reader, glns: Sequence[str] | None = None) -> dict[str, StoreRef]:
     """GLN to store: of these GLNs, or all that the scope shows."""
     where = "" if glns is None else " where s.gln = any(cast(:glns as bpchar[]))"
-    return {row.gln: StoreRef(**row._mapping) for row in await reader.rows(_STORE + where, **({} if glns is None else {"glns": list(glns)}))}
+    return {
+        row.gln: StoreRef(**row._mapping) for row in await reader.rows(_STORE + where, **({} if glns is None else {"glns": list(glns)}))
+    }
 
 
 async def stores(reader: Reader, retailer_id: int | None = None) -> list[StoreRef]:

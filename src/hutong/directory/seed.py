@@ -46,7 +46,9 @@ async def seed_directory(
     await _write(uow, _BRANDS, brands)
     await _write(uow, _PREFIXES, [{"brand": each["code"], "prefix": prefix} for each in brands for prefix in each.get("prefixes", ())])
     await _write(uow, _STORES, stores)
-    await _write(uow, _TILLS, [{**each, "key_hash": hash_token(each["key"]).hex(), "key": None} if each.get("key") else each for each in tills])
+    await _write(
+        uow, _TILLS, [{**each, "key_hash": hash_token(each["key"]).hex(), "key": None} if each.get("key") else each for each in tills]
+    )
     counts = {"retailers": len(retailers), "chains": len(chains), "brands": len(brands), "stores": len(stores), "tills": len(tills)}
     await uow.record(actor, "directory.seed", detail=counts)
     return Seeded(

@@ -128,7 +128,9 @@ async def sessions_of(db: Database, by: Principal) -> Sequence[Row[Any]]:
 async def sweep(db: Database) -> None:
     """Delete what nobody needs any more: ended sessions, and tries that no limit counts."""
     async with db.work(NETWORK) as uow:
-        await uow.execute("delete from browser_session where expires_at < now() or seen_at < now() - make_interval(hours => :idle)", idle=IDLE_HOURS)
+        await uow.execute(
+            "delete from browser_session where expires_at < now() or seen_at < now() - make_interval(hours => :idle)", idle=IDLE_HOURS
+        )
         await uow.execute("delete from sign_in_attempt where at < now() - interval '1 day'")
         await uow.commit()
 
@@ -170,7 +172,9 @@ class counted_try:  # noqa: N801 - read as a verb: ``async with counted_try(…)
     async def succeed(self, uow: UnitOfWork) -> None:
         """This try was right: it counts no more."""
         await uow.execute(
-            "update sign_in_attempt set succeeded = true where subject = any(:subjects) and at = :at", subjects=list(self.limits), at=self.at
+            "update sign_in_attempt set succeeded = true where subject = any(:subjects) and at = :at",
+            subjects=list(self.limits),
+            at=self.at,
         )
 
 

@@ -232,7 +232,9 @@ async def _managed(db: Database, by: Principal, till_id: int) -> TillRef:
 
 
 async def _record(uow: UnitOfWork, by: Principal, action: str, till: TillRef) -> None:
-    await uow.record(by.actor, action, subject=_subject(till), retailer_id=till.retailer_id, store_id=till.store_id, detail={"code": till.code})
+    await uow.record(
+        by.actor, action, subject=_subject(till), retailer_id=till.retailer_id, store_id=till.store_id, detail={"code": till.code}
+    )
 
 
 def _subject(till: TillRef) -> str:
