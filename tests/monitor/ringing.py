@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from random import Random
 from typing import Any
@@ -82,10 +82,12 @@ def columns_of(sales: list[Rung]) -> dict[str, Any]:
     return columns
 
 
+async def make_days(connection: psycopg.AsyncConnection[Any], *days: date) -> None:
+    """Make the partitions of these business dates, and of this and the last month's ids; before any transaction that captures."""
+    await connection.execute("select ensure_days(%s)", [sorted(days)])
+    await connection.execute("select ensure_key_months(%s)", [sorted({(date.today() - timedelta(days=back)).replace(day=1) for back in (0, 31)})])
+
+
 async def capture(connection: psycopg.AsyncConnection[Any], *sales: Rung) -> None:
     """Capture sales in the connection's transaction; committed with it."""
-    days = sorted({each.day for each in sales})
-    months = sorted({date.fromtimestamp((each.id.int >> 80) / 1000).replace(day=1) for each in sales})
-    await connection.execute("select ensure_days(%s)", [days])
-    await connection.execute("select ensure_key_months(%s)", [months])
     await connection.execute(CAPTURE, columns_of(list(sales)))

@@ -165,7 +165,9 @@ class MonitorSource:
         ]
         for key in keys:
             state = self._states.get(key)
-            if isinstance(state, BrandState | NetworkState) and precedence(currency) < precedence(state.currency):
+            if not isinstance(state, BrandState | NetworkState) or currency == state.currency:
+                continue
+            if not state.traded or precedence(currency) < precedence(state.currency):
                 yield key
 
 

@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import msgspec
@@ -86,7 +86,7 @@ class RecentLine(msgspec.Struct, array_like=True):
 
     sale_id: str
     store_id: int
-    completed_at: Any
+    completed_at: datetime
     line: LedgerLine
 
 
@@ -183,7 +183,12 @@ class BrandState(Folded):
             for section in ("today", "stores", "products", "launches") if self.launches else ("today", "stores", "products"):
                 self.touch(section)
 
-    def maker(self, store_id: int, completed_at: Any, line: LedgerLine) -> Any:
+    @property
+    def traded(self) -> bool:
+        """Whether anything was counted yet: until then the currency is not decided."""
+        return bool(self.stores)
+
+    def maker(self, store_id: int, completed_at: datetime, line: LedgerLine) -> Any:
         """What makes a line as it is shown, once it is known to be among the last."""
         place = self.atlas.stores[store_id]
         city = self.atlas.city_of(place)

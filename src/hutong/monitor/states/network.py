@@ -134,6 +134,11 @@ class NetworkState(Trading):
         if low <= sale.id < high and keep_newest(self.recent, sale.id, self.maker(sale.store_id, sale.completed_at, sale.kind, sale.total)):
             self.touch("recent")
 
+    @property
+    def traded(self) -> bool:
+        """Whether anything was counted yet: until then the currency is not decided."""
+        return bool(self.stores)
+
     def window(self, retailer_id: int) -> tuple[str, str]:
         """The ids of a retailer that pass by."""
         if retailer_id not in self.windows:
