@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import json
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,28 +63,42 @@ def demo(
     if data_dir is not None:
         settings = settings.model_copy(update={"data_dir": data_dir})
     settings = settings.model_copy(update={"data_dir": settings.data_dir.resolve()})
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell script's background job would ignore it
     with ending_on_sigterm(), only_one(settings.data_dir):
         free_the_port(settings, host, port)
         began = time.monotonic()
-        with running_database(settings, watched=True) as url:
+        with running_database(settings, migrated=False, watched=True) as url:
             step(f"PostgreSQL runs{'' if settings.database_url else f' in {shown(settings.data_dir)}'}", began)
-            shops, keys = prepare(settings, url, stores, password)
+            network = read_network(settings, url, password)
+            if network is None:
+                network = make_network(settings, url, stores, password)
             children = [server_child(settings, url, host, port, workers)]
             try:
                 start_and_wait(children[0], settings, host, port)
                 if missing_browser_files():
                     note("Browser files are missing: pages will not be live. In a checkout, `make setup` fetches them.")
+                if network.day != today():
+                    network = make_network(settings, url, len(network.shops), password)
                 if trade:
-                    first_history(settings, keys, local_url(host, port), history, rate, len(shops))
-                    children.append(trade_child(settings, local_url(host, port), rate, len(shops), history))
+                    first_history(settings, network, local_url(host, port), history, rate)
+                    children.append(trade_child(settings, local_url(host, port), rate, len(network.shops), history))
                     children[1].start()
-                welcome(settings, shops, keys, rate if trade else 0.0)
+                welcome(settings, network, rate if trade else 0.0)
                 while True:
                     time.sleep(LOOK_EVERY)
                     for child in children:
                         child.look_after()
             finally:
                 stop_all(children)
+
+
+@dataclass(frozen=True)
+class SeededNetwork:
+    """The demonstration in the database: its stores, the keys to it, and the day for which it was last brought up to date."""
+
+    shops: tuple["Store", ...]
+    keys: "Keys"
+    day: str
 
 
 @contextmanager
@@ -111,16 +127,44 @@ def free_the_port(settings: "Settings", host: str, port: int) -> None:
     wait_for_port(host, port)
 
 
-def prepare(settings: "Settings", url: str, count: int, password: str | None) -> tuple[tuple["Store", ...], "Keys"]:
-    """Fill the database if it is empty, and bring keys and people up to date; answers the network's stores and the keys."""
+def read_network(settings: "Settings", url: str, password: str | None) -> SeededNetwork | None:
+    """The network of an earlier start, if this folder's keys fit this database; without loading what it takes to make one."""
+    import psycopg
+
+    from hutong.demo.keys import read_keys, stored
+    from hutong.demo.stores import stores
+
+    file = settings.data_dir / "demo" / "network.json"
+    if not file.exists():
+        return None
+    noted, keys = json.loads(file.read_text()), read_keys(settings.data_dir)
+    if password not in (None, keys.password):
+        return None
+    shops = stores(noted["stores"])
+    with psycopg.connect(url, autocommit=True) as connection:
+        row = connection.execute("select to_regclass('api_key') is not null and to_regclass('till') is not null").fetchone()
+        if row is None or not row[0]:
+            return None
+        row = connection.execute(
+            """select (select count(*) from api_key where key_hash = any (%s) and revoked_at is null) = %s
+                  and exists (select from till where key_hash = %s)""",
+            [[stored(key) for key in keys.retailers.values()], len(keys.retailers), stored(keys.till(shops[0].gln, "01"))],
+        ).fetchone()
+    return SeededNetwork(shops, keys, noted["day"]) if row is not None and row[0] else None
+
+
+def make_network(settings: "Settings", url: str, count: int, password: str | None) -> SeededNetwork:
+    """Fill the database if it is empty, and bring days, keys and people up to date."""
+    from hutong.cli.running import bring_up_to_date
     from hutong.demo.diary import forget_player
-    from hutong.demo.keys import read_keys, write_keys
+    from hutong.demo.keys import folder_of, read_keys, write_keys, write_whole
     from hutong.demo.market import local
     from hutong.demo.seed import change_passwords, seed_network, seeded_stores
     from hutong.demo.stores import stores
     from hutong.platform.database import Database
 
     began = time.monotonic()
+    bring_up_to_date(url)
     known = (settings.data_dir / "demo" / "keys.json").exists()
     keys = read_keys(settings.data_dir)
     kept = keys.password if known else None
@@ -141,8 +185,16 @@ def prepare(settings: "Settings", url: str, count: int, password: str | None) ->
     write_keys(settings.data_dir, keys)
     if fresh:
         forget_player(settings.data_dir)
-    step(f"The network has {len(shops):,} stores{'' if fresh else ' (from an earlier start)'}", began)
-    return shops, keys
+    write_whole(folder_of(settings.data_dir) / "network.json", json.dumps({"stores": len(shops), "day": today()}))
+    step(f"The network has {len(shops):,} stores" if fresh else "The network is up to date", began)
+    return SeededNetwork(shops, keys, today())
+
+
+def today() -> str:
+    """The network's date."""
+    from hutong.demo.market import local
+
+    return local(time.time()).date().isoformat()
 
 
 def server_child(settings: "Settings", url: str, host: str, port: int, workers: int) -> "Child":
@@ -185,7 +237,7 @@ def start_and_wait(server: "Child", settings: "Settings", host: str, port: int) 
     step(f"The web server answers at {settings.base_url}", began)
 
 
-def first_history(settings: "Settings", keys: "Keys", url: str, count: int, rate: float, stores: int) -> None:
+def first_history(settings: "Settings", network: SeededNetwork, url: str, count: int, rate: float) -> None:
     """At the first start, play the days that pages compare with before anybody looks; later the player fills gaps by itself."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -202,10 +254,10 @@ def first_history(settings: "Settings", keys: "Keys", url: str, count: int, rate
         task = progress.add_task("Playing last week and yesterday", total=None)
 
         async def play() -> int:
-            post = Post(url, keys, tally)
+            post = Post(url, network.keys, tally)
             try:
                 return await play_history(
-                    Market(stores), post, settings.data_dir, count, rate, time.time(),
+                    Market(len(network.shops)), post, settings.data_dir, count, rate, time.time(),
                     lambda done, expected: progress.update(task, completed=done, total=max(done, expected)),
                 )  # fmt: skip
             finally:
@@ -217,7 +269,7 @@ def first_history(settings: "Settings", keys: "Keys", url: str, count: int, rate
         note(f"    refused {times:,} times: {reason}")
 
 
-def welcome(settings: "Settings", shops: tuple["Store", ...], keys: "Keys", rate: float) -> None:
+def welcome(settings: "Settings", network: SeededNetwork, rate: float) -> None:
     """The address and who to log in as."""
     from rich.panel import Panel
     from rich.table import Table
@@ -227,11 +279,11 @@ def welcome(settings: "Settings", shops: tuple["Store", ...], keys: "Keys", rate
     table = Table(box=None, pad_edge=False, show_header=True, header_style="bold")
     for title in ("Log in as", "Role", "Where", "First page"):
         table.add_column(title, overflow="fold")
-    for each in people(shops):
+    for each in people(network.shops):
         table.add_row(each.login, each.role.replace("_", " "), each.where, each.page)
     playing = f"{rate:g} sales a second" if rate else "no trade"
     title = f"hutong is at {settings.base_url} · {playing} · Ctrl-C ends everything"
-    notes.print(Panel(table, title=title, subtitle=f"everybody's password: {keys.password}", expand=False, padding=(1, 2)))
+    notes.print(Panel(table, title=title, subtitle=f"everybody's password: {network.keys.password}", expand=False, padding=(1, 2)))
 
 
 def stop_all(children: list["Child"]) -> None:

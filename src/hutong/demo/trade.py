@@ -49,7 +49,7 @@ class Trade:
         self.market, self.rate, self.silences, self.launched_at = market, rate, silences, launched_at
         self._receipts = Receipts()
         self._random = chance("trade", seed, begins)
-        self._until = begins
+        self.begins = self._until = begins
         self._owed = 0.0
         self._captured: deque[Rung] = deque(maxlen=REMEMBERED)
         self._offline: dict[tuple[int, str], float] = {}
