@@ -24,7 +24,7 @@ thousands = ","              # a mark between thousands that is dropped; "" for 
 # and marked as your own:    { column = "SKU", prefix = "A-" }    (numbers that could pass for somebody's GTIN)
 
 [sale]                       # what is the same for all rows of a receipt
-store = { column = "门店", map = { "徐汇店" = "9529900000012" } }    # GLNs; or gln_prefix = "95299" where the column has numbers
+store = { column = "门店", map = { "徐汇店" = "9529900000015" } }    # GLNs; or gln_prefix = "95299" where the column has numbers
 till = { column = "收银台" }
 receipt = { column = "小票号" }
 time = { columns = ["日期", "时间"], format = "%Y-%m-%d %H:%M:%S" }   # or column = "..."; no format: ISO 8601; zone = "UTC" if not the stores'

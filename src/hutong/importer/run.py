@@ -1,6 +1,7 @@
 """A whole import: opens the files, sends what is left to send, keeps the rows set aside, and closes with an account."""
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,8 @@ from hutong.importer.sending import Placed, Target, open_sender
 from hutong.importer.source import Source
 from hutong.importer.state import Answers, Origin, Refusal, State
 from hutong.importer.summary import Summary, all_asides, summarise
+
+ANY_WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 Hear = Callable[[Answers], None]
 
@@ -40,9 +43,11 @@ class Import:
                 yield place, self.plan.document(place)
 
     def beside(self, suffix: str) -> Path:
-        """A file beside the input, or in the working folder where the input's may not be written to."""
-        folder = self.path.parent if os.access(self.path.parent, os.W_OK) else Path.cwd()
-        return folder / (self.path.name + suffix)
+        """A file beside the input, or in the working folder where the input's is not to be written to."""
+        parent = self.path.parent
+        # The mode counts for the administrator too, who could write, and would, into a folder that was closed on purpose.
+        writable = bool(parent.stat().st_mode & ANY_WRITE) and os.access(parent, os.W_OK)
+        return (parent if writable else Path.cwd()) / (self.path.name + suffix)
 
 
 def open_import(path: Path, mapping_path: Path, *, limit: int | None = None, progress: Progress | None = None) -> Import:

@@ -201,6 +201,8 @@ class _ProductReader:
         """Take the product up. Of several names the most frequent counts: rows of stock adjustments hold remarks there."""
         code = self._code(cells)
         name = _printable(" ".join(text for place in self._names if (text := _text(cells[place]))))
+        if not name and self._part.file is not None:
+            name = code  # a list of products names each once: without a word for it, its brand is still worth having
         if not code or not name:
             return
         met = self._met.setdefault(code, Counter())
