@@ -133,3 +133,18 @@ async def test_the_audit_log_pages_filters_and_keeps_to_its_tenant(as_person, ne
     assert (await as_person("office-two").get("/v1/audit?action=till.")).json()["items"] == []
     for who in ("manager", "cashier", "integrator", "nobody"):
         assert (await as_person(who).get("/v1/audit")).status_code == 403
+
+
+async def test_strange_text_is_refused_and_never_a_defect(as_person, network):
+    office = as_person("office")
+    bodies = ['{"name": "\\ud800"}', '{"name": "a\\u0000"}', '{"code": "\\ud800", "name": ""}', "{", "[]", '"x"', "nul"]
+    for method, path in [
+        ("POST", "/v1/people"), ("POST", "/v1/keys"), ("POST", "/v1/stores"), ("POST", "/v1/tills:enrol"), ("POST", f"/v1/stores/{network.store.gln}/tills"),
+        ("PATCH", f"/v1/stores/{network.store.gln}"), ("PUT", "/v1/people/1/password"), ("POST", "/v1/people/1/grants"),
+    ]:  # fmt: skip
+        for body in bodies:
+            answer = await office.request(method, path, content=body, headers={"Content-Type": "application/json"})
+            assert 400 <= answer.status_code < 500, (path, body, answer.text)
+    for path in ("/v1/stores/%00", "/v1/stores/%ff", "/v1/retailers/%00", "/v1/people/99999999999", "/v1/stores?province=99999999", "/v1/stores?cursor=OTIyMzM3MjAzNjg1NDc3NTgwNw",
+                 "/v1/audit?since=0001-01-01T00:00:00Z", "/directory/audit?since=9999-12-31&until=9999-12-31", "/directory/stores?province=9999&q=%00", "/directory/people?q=%00"):  # fmt: skip
+        assert (await office.get(path)).status_code < 500, path
