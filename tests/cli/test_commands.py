@@ -86,6 +86,22 @@ def test_a_key_is_shown_once_and_ended_by_its_id(run: Run, network: Network, own
     assert "sales:capture" in run("key", "create", "erp", "--retailer", "one", "--permission", "everything", code=1)
 
 
+def test_a_product_list_with_a_bad_row_is_imported_only_when_told_to(
+    run: Run, network: Network, owner: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    file, bad = tmp_path / "products.csv", tmp_path / "bad.csv"
+    file.write_text("barcode,name,brand\n6909900100992,Good tea,yunqi\n6909900100990,Bad tea,yunqi\n")
+    count = "select count(*) from product where name_en = 'Good tea' or name_zh = 'Good tea'"
+    shown = run("import", "products", str(file), code=1)
+    assert "line 3" in shown
+    assert owner.execute(count).fetchone() == (0,)
+    run("import", "products", str(file), "--dry-run")
+    assert owner.execute(count).fetchone() == (0,)
+    run("import", "products", str(file), "--skip-bad", "--bad-rows", str(bad))
+    assert owner.execute(count).fetchone() == (1,)
+    assert "6909900100990" in bad.read_text()
+
+
 def test_a_backup_restores_into_an_empty_database(
     run: Run, network: Network, postgres: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

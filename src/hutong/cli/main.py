@@ -1,11 +1,14 @@
 """Builds the command line from its commands, and turns whatever goes wrong into one line and an exit code."""
 
+import inspect
 import os
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 
 import typer
+from rich.markup import escape
 
 from hutong.cli.say import fail, said
 
@@ -25,7 +28,7 @@ First steps:
 
   hutong user create ada --role network_operator --name "Ada"   the first person who may sign in
 """
-# (name, module, attribute, what it is): modules are loaded only when the command line is built; each must be quick to import.
+# Their modules are loaded whenever the command line is built, so what is slow to import they import when they run.
 COMMANDS = ["serve", "demo", "migrate", "backup", "restore", "verify", "openapi", "bench"]
 GROUPS = {
     "import": "Bring in what other systems know: sales, products and prices.",
@@ -33,7 +36,7 @@ GROUPS = {
     "till": "Tills of stores, and the keys they hold.",
     "key": "API keys of integrators.",
 }
-IMPORTS = {"sales": "import_sales", "setup": "import_setup", "products": "import_products", "prices": "import_prices"}
+IMPORTS = {"sales": "import_sales", "setup": "import_setup", "products": "import_products"}
 
 
 def build() -> typer.Typer:
@@ -48,15 +51,22 @@ def build() -> typer.Typer:
         if find_spec(module):
             # Options that bench does not know are the benchmark's.
             passing = {"allow_extra_args": True, "ignore_unknown_options": True} if name == "bench" else None
-            app.command(name, context_settings=passing)(getattr(import_module(module), name))
+            function = getattr(import_module(module), name)
+            app.command(name, context_settings=passing, help=_help(function))(function)
     importing = typer.Typer(no_args_is_help=True)
     for name, module in IMPORTS.items():
         if find_spec(f"hutong.cli.{module}"):
-            importing.command(name)(getattr(import_module(f"hutong.cli.{module}"), module))
+            function = getattr(import_module(f"hutong.cli.{module}"), module)
+            importing.command(name, help=_help(function))(function)
     app.add_typer(importing, name="import", help=GROUPS["import"])
     for name, module in (("user", "people"), ("till", "tills"), ("key", "keys")):
         app.add_typer(import_module(f"hutong.cli.{module}").app, name=name, help=GROUPS[name])
     return app
+
+
+def _help(function: Callable[..., object]) -> str:
+    """A command's docstring as its help; what stands in square brackets is meant as it stands."""
+    return escape(inspect.getdoc(function) or "")
 
 
 def _top(context: typer.Context, version: bool = typer.Option(False, "--version", help="Show the version and end.")) -> None:
