@@ -41,11 +41,15 @@ def ring_up(connection: psycopg.Connection[Any], store: Store, lines: Sequence[R
     connection.execute(f"select capture_sales({arguments})", [value for _, value in values])
 
 
+TOTALS = ("sale_line", "brand_minute", "brand_day", "product_hour")
+
+
 def brand_totals(connection: psycopg.Connection[Any], brand_id: int) -> dict[str, Any]:
-    """A brand's sums by lines, by minutes and by product hours: (value, quantity, lines) of each."""
+    """A brand's sums by lines, by minutes, by days and by product hours: (value, quantity, lines) of each."""
     columns = {
         "sale_line": "amount, quantity, 1 as lines",
         "brand_minute": "value as amount, quantity, lines",
+        "brand_day": "value as amount, quantity, lines",
         "product_hour": "value as amount, quantity, lines",
     }
     return {

@@ -13,7 +13,7 @@ from hutong.directory import Grant, Principal
 from hutong.kernel.errors import Forbidden
 from hutong.kernel.gs1 import check_digit
 from hutong.platform.database import Database
-from tests.catalog.ledger import brand_totals, ring_up
+from tests.catalog.ledger import TOTALS, brand_totals, ring_up
 from tests.support.network import Network
 
 OPERATOR = Principal.system("test")
@@ -44,7 +44,7 @@ async def test_a_late_registration_keeps_the_product_and_gives_its_sales_to_the_
 
     assert registered.product_id == product
     assert registered.outcome is Outcome.COMPLETED
-    assert brand_totals(owner, brand.id) == dict.fromkeys(["sale_line", "brand_minute", "product_hour"], (6000, 10, 10))
+    assert brand_totals(owner, brand.id) == dict.fromkeys(TOTALS, (6000, 10, 10))
     provinces = owner.execute(
         "select province_code, sum(value)::int from brand_minute where brand_id = %s group by 1 order by 1", [brand.id]
     )
@@ -81,7 +81,7 @@ async def test_totals_equal_the_lines_while_sales_go_on_during_the_registration(
         stop.set()
         await asyncio.gather(*writers)
     count = 1 + sum(captured)
-    assert brand_totals(owner, brand.id) == dict.fromkeys(["sale_line", "brand_minute", "product_hour"], (100 * count, count, count))
+    assert brand_totals(owner, brand.id) == dict.fromkeys(TOTALS, (100 * count, count, count))
 
 
 async def test_a_registration_waits_for_a_capture_that_has_not_committed_and_then_finds_its_line(
@@ -99,7 +99,7 @@ async def test_a_registration_waits_for_a_capture_that_has_not_committed_and_the
         assert not registration.done()
         capture.commit()
         await registration
-    assert brand_totals(owner, brand.id) == dict.fromkeys(["sale_line", "brand_minute", "product_hour"], (300, 1, 1))
+    assert brand_totals(owner, brand.id) == dict.fromkeys(TOTALS, (300, 1, 1))
 
 
 async def test_a_product_that_changes_its_brand_leaves_its_history_with_the_brand_that_sold_it(

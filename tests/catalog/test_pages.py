@@ -12,7 +12,7 @@ import pytest
 from hutong.catalog import ProductCodes
 from hutong.kernel.gs1 import check_digit
 from hutong.platform.database import Database
-from tests.catalog.ledger import brand_totals, ring_up
+from tests.catalog.ledger import TOTALS, brand_totals, ring_up
 from tests.catalog.test_importing import EXPECTED, HEADER, ROWS, as_csv
 from tests.support.network import Network
 
@@ -80,7 +80,7 @@ async def test_a_code_rung_up_unregistered_is_listed_and_registered_from_the_lis
     assert right.status_code == 303
     assert right.headers["location"].startswith(f"/catalog/products/{ids[wanted[0]]}")
     assert code not in (await client.get("/catalog/unregistered")).text
-    assert brand_totals(owner, brand.id) == dict.fromkeys(["sale_line", "brand_minute", "product_hour"], (1200, 2, 2))
+    assert brand_totals(owner, brand.id) == dict.fromkeys(TOTALS, (1200, 2, 2))
 
 
 async def test_a_product_of_somebody_else_cannot_be_changed_by_its_page(
