@@ -124,7 +124,12 @@ def tile_map(units: Sequence[Mapping[str, Any]], cells: Mapping[str, Mapping[str
 def tiles(units: Sequence[Mapping[str, Any]]) -> list[Model]:
     """The units in reading order with their places and short names, as the tile map shows them."""
     placed = [
-        {**unit, "short_zh": ABBREVIATIONS[unit["code"]][0], "short_en": ABBREVIATIONS[unit["code"]][1], "letters": ABBREVIATIONS[unit["code"]][2]}
+        {
+            **unit,
+            "short_zh": ABBREVIATIONS[unit["code"]][0],
+            "short_en": ABBREVIATIONS[unit["code"]][1],
+            "letters": ABBREVIATIONS[unit["code"]][2],
+        }
         for unit in units
         if unit["code"] in ABBREVIATIONS
     ]
@@ -137,7 +142,13 @@ def keyed(rows: Sequence[Mapping[str, Any]]) -> list[Model]:
     known = []
     for row in reversed(rows):
         place = "/".join(
-            str(part) for part in (row["completed_at"], row["store"]["code"], row.get("product", {}).get("code", ""), row.get("amount", row.get("value")))
+            str(part)
+            for part in (
+                row["completed_at"],
+                row["store"]["code"],
+                row.get("product", {}).get("code", ""),
+                row.get("amount", row.get("value")),
+            )
         )
         seen[place] = seen.get(place, 0) + 1
         known.append({**row, "key": f"{place}/{seen[place]}"})

@@ -1,14 +1,14 @@
 """The monitor's pages: the first paint of each live document, the drill by place, and receipts; the scripts go on from there."""
 
 from collections.abc import Mapping
-from datetime import date as Date
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any
 from urllib.parse import quote
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -20,16 +20,22 @@ from hutong.monitor.api import place_snapshot, topic_snapshot
 from hutong.monitor.documents import Kind
 from hutong.monitor.models import Model, model_of, place_model, tiles
 from hutong.monitor.writers import STATUS_WORDS, say, writers_for
+from hutong.platform.scope import Scope
 from hutong.platform.web import mark, render
 from hutong.sales import sale_by_id
 
 router = APIRouter(include_in_schema=False)
+
+Watcher = Annotated[Principal, Depends(signed_in)]
+Day = Annotated[str | None, Query(alias="date", max_length=10)]
 
 PLURALS: Mapping[Kind, str] = {"store": "stores", "brand": "brands", "retailer": "retailers"}
 SAFE = "~()*!'"
 """What a link leaves as it is: as encodeURIComponent does, for the scripts go on with it."""
 Step = tuple[Mapping[str, Any] | None, str]
 """A place on the way down, and its address."""
+UNIT_SIGNS = {"KGM": "kg", "GRM": "g", "LTR": "l", "MLT": "ml", "MTR": "m"}
+"""How a receipt writes units of UN/ECE Recommendation 20."""
 SHOWN_STORES = 60
 """Stores of a retailer in the first paint and at each "show more"; as in retailer.js."""
 TENDER_WORDS = {
@@ -39,32 +45,32 @@ TENDER_WORDS = {
 
 
 @router.get("/monitor")
-async def network_page(request: Request, date: str | None = None, principal: Principal = Depends(signed_in)) -> HTMLResponse:
+async def network_page(request: Request, by: Watcher, day: Day = None) -> HTMLResponse:
     """The big screen."""
-    return await live_page(request, principal, "network", "network", date)
+    return await live_page(request, by, "network", "network", day)
 
 
 @router.get("/monitor/retailers/{code}")
-async def retailer_page(request: Request, code: str, date: str | None = None, principal: Principal = Depends(signed_in)) -> HTMLResponse:
+async def retailer_page(request: Request, code: str, by: Watcher, day: Day = None) -> HTMLResponse:
     """A retailer's stores, those in trouble first."""
-    return await live_page(request, principal, "retailer", code, date)
+    return await live_page(request, by, "retailer", code, day)
 
 
 @router.get("/monitor/brands/{code}")
-async def brand_page(request: Request, code: str, date: str | None = None, principal: Principal = Depends(signed_in)) -> HTMLResponse:
+async def brand_page(request: Request, code: str, by: Watcher, day: Day = None) -> HTMLResponse:
     """A brand's products in every retailer's stores."""
-    return await live_page(request, principal, "brand", code, date)
+    return await live_page(request, by, "brand", code, day)
 
 
 @router.get("/monitor/stores/{gln}")
-async def store_page(request: Request, gln: str, date: str | None = None, principal: Principal = Depends(signed_in)) -> HTMLResponse:
+async def store_page(request: Request, gln: str, by: Watcher, day: Day = None) -> HTMLResponse:
     """A store's day."""
-    return await live_page(request, principal, "store", gln, date)
+    return await live_page(request, by, "store", gln, day)
 
 
-async def live_page(request: Request, principal: Principal, kind: Kind, code: str, date: str | None) -> HTMLResponse:
+async def live_page(request: Request, principal: Principal, kind: Kind, code: str, day: str | None) -> HTMLResponse:
     """The first paint of a live document, with the document as data for the scripts that keep it live."""
-    snapshot = msgspec.to_builtins(await topic_snapshot(request, principal, kind, code, date), str_keys=True)
+    snapshot = msgspec.to_builtins(await topic_snapshot(request, principal, kind, code, day), str_keys=True)
     units = await placed_units(request, principal)
     identity = snapshot["document"]["identity"]
     model = model_of(kind, snapshot["document"], snapshot["as_of"], units)
@@ -72,36 +78,36 @@ async def live_page(request: Request, principal: Principal, kind: Kind, code: st
         model |= {"shown": model["ranking"][:SHOWN_STORES], "hidden_stores": max(0, len(model["ranking"]) - SHOWN_STORES)}
     if kind == "network":
         model["rate"] = None
-    day = "today" if identity["today"] else identity["business_date"]
+    watched = "today" if identity["today"] else identity["business_date"]
     path = "network" if kind == "network" else f"{PLURALS[kind]}/{code}"
     return Painting(request, principal, kind, model, identity).page(
-        snapshot=snapshot, units=units, provinces=units, stream=f"/v1/streams/{path}?date={day}", document_address=f"/v1/monitor/{path}?date={day}"
+        snapshot=snapshot,
+        units=units,
+        provinces=units,
+        stream=f"/v1/streams/{path}?date={watched}",
+        document_address=f"/v1/monitor/{path}?date={watched}",
     )
 
 
 @router.get("/monitor/places/{province}")
-async def province_page(request: Request, province: str, date: str | None = None, principal: Principal = Depends(signed_in)) -> HTMLResponse:
+async def province_page(request: Request, province: str, by: Watcher, day: Day = None) -> HTMLResponse:
     """The cities and the strongest stores of a province."""
-    return await place_page(request, principal, province, None, date)
+    return await place_page(request, by, province, None, day)
 
 
 @router.get("/monitor/places/{province}/{city}")
-async def city_page(
-    request: Request, province: str, city: str, date: str | None = None, principal: Principal = Depends(signed_in)
-) -> HTMLResponse:
+async def city_page(request: Request, province: str, city: str, by: Watcher, day: Day = None) -> HTMLResponse:
     """The stores of a city."""
-    return await place_page(request, principal, province, city, date)
+    return await place_page(request, by, province, city, day)
 
 
-async def place_page(request: Request, principal: Principal, province: str, city: str | None, date: str | None) -> HTMLResponse:
+async def place_page(request: Request, principal: Principal, province: str, city: str | None, day: str | None) -> HTMLResponse:
     """A place's cities or stores; the script asks for the same again every five seconds."""
-    place = msgspec.to_builtins(await place_snapshot(request, principal, province, city, date), str_keys=True)
-    settings = request.app.state.settings
-    today = Date.fromisoformat(place["business_date"]) >= datetime.fromisoformat(place["as_of"]).date()
+    place = msgspec.to_builtins(await place_snapshot(request, principal, province, city, day), str_keys=True)
+    zone = request.app.state.settings.network_zone
+    today = place["business_date"] == datetime.fromisoformat(place["as_of"]).astimezone(ZoneInfo(zone)).date().isoformat()
     named = place["city"] or place["province"]
-    identity = {
-        **named, "kind": "place", "business_date": place["business_date"], "zone": settings.network_zone, "currency": "CNY", "today": today,
-    }  # fmt: skip
+    identity = {**named, "kind": "place", "business_date": place["business_date"], "zone": zone, "currency": "CNY", "today": today}
     place["identity"] = identity
     path = f"places/{province}" + (f"/{city}" if city else "")
     return Painting(request, principal, "place", place_model(place), identity).page(
@@ -115,21 +121,23 @@ async def place_page(request: Request, principal: Principal, province: str, city
 
 
 @router.get("/monitor/stores/{gln}/sales/{sale_id}")
-async def receipt_page(request: Request, gln: str, sale_id: str, principal: Principal = Depends(signed_in)) -> HTMLResponse:
+async def receipt_page(request: Request, gln: str, sale_id: str, by: Watcher) -> HTMLResponse:
     """One sale, return or void as a receipt."""
-    store = await receipt_store(request, principal, gln)
+    store = await receipt_store(request, by, gln)
     try:
         wanted = UUID(sale_id)
     except ValueError:
         raise NotFound from None
-    async with request.app.state.database.read(principal.scope_for(Permission.READ_SALES)) as reader:
+    database = request.app.state.database
+    async with database.read(Scope.of_retailer(store["retailer_id"])) as reader:  # what came back of a line is kept for the retailer
         sale = await sale_by_id(reader, wanted, store["retailer_id"])
-        original = await sale_by_id(reader, UUID(sale["original"]), store["retailer_id"]) if sale and sale["original"] else None
     if sale is None or sale["store"] != gln:
         raise NotFound
+    async with database.read(by.scope_for(Permission.READ_SALES)) as reader:
+        original = await sale_by_id(reader, UUID(sale["original"]), store["retailer_id"]) if sale["original"] else None
     return render(
-        request, "monitor/receipt.html", principal, sale=sale, store=store, taxes=taxes_of(sale), tender_words=TENDER_WORDS,
-        original_store=original["store"] if original else gln,
+        request, "monitor/receipt.html", by, sale=sale, store=store, taxes=taxes_of(sale), tender_words=TENDER_WORDS, unit_signs=UNIT_SIGNS,
+        original_store=original["store"] if original else None,
         completed_at=datetime.fromisoformat(sale["completed_at"]), captured_at=datetime.fromisoformat(sale["captured_at"]),
     )  # fmt: skip
 
@@ -186,7 +194,7 @@ class Painting:
 
     def page(self, **context: Any) -> HTMLResponse:
         """The page. Whatever is in words is made while the template runs: only then the language is known."""
-        shown_day, today = Date.fromisoformat(self.identity["business_date"]), bool(self.identity["today"])
+        shown_day, today = date.fromisoformat(self.identity["business_date"]), bool(self.identity["today"])
         return render(
             self.request, f"monitor/{self.kind}.html", self.principal,
             kind=self.kind, model=self.model, identity=self.identity, code=self.identity["code"], steps=self.steps(),
@@ -206,7 +214,9 @@ class Painting:
     def retailer_address(self) -> str:
         """Where the store's retailer is watched, if the reader may go there: whoever sees the network, or all of that retailer."""
         retailer = self.identity.get("retailer")
-        wide = self.network_wide or any(grant.place == "retailer" and Permission.READ_MONITOR in grant.permissions for grant in self.principal.grants)
+        wide = self.network_wide or any(
+            grant.place == "retailer" and Permission.READ_MONITOR in grant.permissions for grant in self.principal.grants
+        )
         return f"/monitor/retailers/{retailer['code']}" if retailer and wide else ""
 
     def steps(self) -> list[Step]:
@@ -224,7 +234,7 @@ class Painting:
         return [*steps, (self.identity, "")]
 
 
-def day_words(day: Date, today: bool = False) -> str:
+def day_words(day: date, today: bool = False) -> str:
     """A day as the curve's legend names it: today, or weekday and date."""
     weekdays = (mark("Mon"), mark("Tue"), mark("Wed"), mark("Thu"), mark("Fri"), mark("Sat"), mark("Sun"))
     months = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -254,5 +264,3 @@ def link(scope: Any, pattern: str) -> str:
 def bar_width(scope: Any, path: str) -> str:
     """The width of a bar of 100 for a share between 0 and 1."""
     return f"{divide_half_up(int(min(1, max(0, at(scope, path) or 0)) * 10_000), 10) / 10:.1f}" if scope is not None else "0"
-
-

@@ -91,7 +91,9 @@ def writers_for(identity: Thing) -> dict[str, Writer]:
     return {
         "plain": str,
         "name": _name,
-        "city": lambda thing: str((thing["city_zh"] or thing["city_en"]) if current_locale.get() == "zh" else (thing["city_en"] or thing["city_zh"])),
+        "city": lambda thing: str(
+            (thing["city_zh"] or thing["city_en"]) if current_locale.get() == "zh" else (thing["city_en"] or thing["city_zh"])
+        ),
         "money": lambda amount: money(amount, currency),
         "whole": lambda amount: whole_money(amount, currency),
         "short": lambda amount: short_money(amount, currency),

@@ -1,8 +1,9 @@
 /** A curve of one day: today's line over the line of the same weekday last week, by minute, by five minutes or as a running total. */
 
-import { clock } from "./format.js";
-
 const DAY = 1440;
+
+/** A minute of the day as a clock shows it; a day's end is 24:00. */
+const clock = (minute) => `${String(Math.floor(minute / 60)).padStart(2, "0")}:${String(minute % 60).padStart(2, "0")}`;
 
 /** Sums a dense array of minutes into points of `step` minutes, or running totals where `step` is 0; `until` ends it. */
 export function points(minutes, step, first, until) {
@@ -24,10 +25,10 @@ export function points(minutes, step, first, until) {
   return values;
 }
 
-/** Turns sparse `[[minute, value], …]` or dense `[value, …]` into a dense array of the day's minutes. */
-export function dense(series, column = 1) {
+/** One column of a document's curve (minute to values, minutes without trade absent) as an array of all the day's minutes. */
+export function dense(curve, column) {
   const minutes = new Array(DAY).fill(0);
-  for (const row of series ?? []) minutes[row[0]] += Number(row[column]);
+  for (const [minute, values] of Object.entries(curve)) minutes[minute] = values[column];
   return minutes;
 }
 
@@ -96,7 +97,7 @@ export class Curve {
       cursor: { y: false, points: { size: 8 }, drag: { x: false, y: false } },
       scales: { x: { time: false, range: () => [this.first, DAY] }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), (high || 1) * 1.08] } },
       axes: [
-        { ...common, grid: { show: false }, size: size * 2.2, splits: () => this.#hours(), values: (_, splits) => splits.map((minute) => clock(minute)) },
+        { ...common, grid: { show: false }, size: size * 1.9, splits: () => this.#hours(size), values: (_, splits) => splits.map((minute) => clock(minute)) },
         { ...common, size: size * 4.6, space: size * 3.4, values: (_, splits) => splits.map((value) => this.axis(value)) },
       ],
       series: [
@@ -108,9 +109,9 @@ export class Curve {
     };
   }
 
-  #hours() {
+  #hours(size) {
     const width = this.host.clientWidth / Math.max(1, (DAY - this.first) / 60);
-    const every = [1, 2, 3, 4, 6].find((hours) => hours * width > 56) ?? 6;
+    const every = [1, 2, 3, 4, 6].find((hours) => hours * width > size * 4.2) ?? 6;
     const hours = [];
     for (let hour = Math.ceil(this.first / 60); hour < 24; hour += 1) if (hour % every === 0) hours.push(hour * 60);
     return hours;

@@ -1,6 +1,7 @@
 /** Launch curves: units added up by day since each product came to the market, over one another, so that launches compare. */
 
-import { number, t } from "/static/web/format.js";
+import { t } from "/static/web/format.js";
+import { number } from "./figures.js";
 import { nameOf } from "./writers.js";
 
 const COLOURS = 5;

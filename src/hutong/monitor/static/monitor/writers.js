@@ -1,18 +1,10 @@
 /** How figures, moments and states are written for the person at the screen; the first paint's half is writers.py. */
 
-import { clock, locale, money, number, percent, shortMoney, t } from "/static/web/format.js";
-
-const SYMBOLS = { CNY: "¥", GBP: "£", EUR: "€", USD: "$", HKD: "HK$", MOP: "MOP$" };
-export const chinese = locale === "zh";
+import { t } from "/static/web/format.js";
+import { chinese, clock, money, number, percent, shortMoney, wholeMoney } from "./figures.js";
 
 /** A thing's name in the reader's language, or in the other one where it has none. */
 export const nameOf = (thing) => (chinese ? thing.name_zh || thing.name_en : thing.name_en || thing.name_zh) || thing.code || "";
-
-/** Minor units rounded to the whole unit: for figures so large that nobody wants the fen. */
-export function wholeMoney(minor, currency) {
-  const units = Math.floor((Math.abs(minor) + 50) / 100);
-  return `${minor < 0 && units > 0 ? "\u2212" : ""}${SYMBOLS[currency] ?? `${currency} `}${units.toLocaleString("en")}`;
-}
 
 /** A span of whole minutes in words. */
 export function span(minutes) {
@@ -86,17 +78,17 @@ export function writersFor({ currency, zone, business_date: today }) {
     quantity: (thousandths) => number(thousandths / 1000),
     hundredths: (value) => (Math.round(value / 10) / 10).toFixed(1),
     percent,
-    seconds: (moment) => clock(moment, zone, "seconds"),
+    seconds: (moment) => clock(moment, zone, true),
     time: (moment) => clock(moment, zone),
     "till-state": tillState,
     "till-words": tillWords,
-    "till-sign": (till) => (lastSign(till) ? clock(lastSign(till), zone, "seconds") : "–"),
+    "till-sign": (till) => (lastSign(till) ? clock(lastSign(till), zone, true) : "–"),
     "store-words": storeWords,
     "status-word": statusWord,
     "kind-word": kindWord,
     goods,
-    "as-of-words": (moment) => t("as of {time}", { time: clock(moment, zone, "seconds") }),
-    "late-words": (moment) => t("feed late since {time}", { time: clock(moment, zone, "seconds") }),
+    "as-of-words": (moment) => t("as of {time}", { time: clock(moment, zone, true) }),
+    "late-words": (moment) => t("feed late since {time}", { time: clock(moment, zone, true) }),
     "days-since": (day) => t("{days} days ago", { days: daysSince(day, today) }),
   };
 }
