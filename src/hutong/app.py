@@ -54,7 +54,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for module in modules:
         if hasattr(module, "router"):
             app.include_router(module.router)
-    describe(app, [module.capture_openapi() for module in modules if hasattr(module, "capture_openapi")])
+    parts = [getattr(module, name) for module in modules for name in ("capture_openapi", "openapi_parts") if hasattr(module, name)]
+    describe(app, [part() for part in parts])
     return app
 
 

@@ -9,7 +9,7 @@ clients. The drill from province to store (``Place``) stands in ``places.py``.
 """
 
 from datetime import date, datetime
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -358,7 +358,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     """Everything committed up to this time is included."""
     newest: datetime | None
     """When the newest sale that this process has folded in was captured (start of its transaction)."""
-    document: Document
+    document: Any
+    """A ``Document`` of the topic's kind."""
 
 
 def ranked_stores(stores: dict[str, StoreCell]) -> list[tuple[str, StoreCell]]:
