@@ -34,6 +34,10 @@ test: setup ## Set up, then run every test (PYTEST='-k tills' passes options on)
 		echo 'No chromium here: browser tests will be skipped. Debian: apt-get install chromium fonts-noto-cjk'
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(PYTEST)
 
+.PHONY: real-input
+real-input: setup ## Send both whole real data files through the API and check every penny (minutes; needs ../shared/data)
+	HUTONG_REAL_INPUT=1 $(BIN)/python -m pytest -q -s -m real tests/importer
+
 .PHONY: check
 check: setup ## Style, types, floors and size limits
 	$(BIN)/ruff check

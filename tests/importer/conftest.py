@@ -45,7 +45,9 @@ def row(receipt: Any = "1", quantity: Any = "1", price: Any = "1.00", **changes:
     return [cells[name] for name in NAMES]
 
 
-def write_csv(path: Path, rows: Sequence[Sequence[Any]], names: Sequence[str] = NAMES, encoding: str = "utf-8", delimiter: str = ",") -> Path:
+def write_csv(
+    path: Path, rows: Sequence[Sequence[Any]], names: Sequence[str] = NAMES, encoding: str = "utf-8", delimiter: str = ","
+) -> Path:
     """A CSV of these rows."""
     import csv
 

@@ -93,7 +93,9 @@ async def test_an_import_adds_up_and_a_second_one_adds_nothing(server: RunningSe
     assert stored(owner) == (300, rows, total, total)
 
 
-async def test_a_limit_sends_the_first_receipts_and_the_next_run_the_rest(server: RunningServer, network: Network, owner: Any, tmp_path: Path):
+async def test_a_limit_sends_the_first_receipts_and_the_next_run_the_rest(
+    server: RunningServer, network: Network, owner: Any, tmp_path: Path
+):
     path = write_file(tmp_path, network, 100)
     job = open_import(path, tmp_path / "m.toml", limit=30)
     await send(job, Target(server.url, network.one.history_key), tmp_path / "s")
@@ -105,6 +107,7 @@ async def test_a_limit_sends_the_first_receipts_and_the_next_run_the_rest(server
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_killed_wherever_it_is_an_import_ends_with_everything_there_once(
     server: RunningServer, network: Network, owner: Any, tmp_path: Path
 ) -> None:
@@ -125,6 +128,7 @@ def test_killed_wherever_it_is_an_import_ends_with_everything_there_once(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_server_that_is_killed_and_comes_back_gets_everything_once(
     make_server: Callable[..., RunningServer], network: Network, owner: Any, tmp_path: Path
 ) -> None:
@@ -140,7 +144,9 @@ def test_a_server_that_is_killed_and_comes_back_gets_everything_once(
     assert stored(owner) == (RECEIPTS, rows, total, total)
 
 
-async def test_a_replay_plays_the_days_it_was_asked_for_by_their_own_clock(server: RunningServer, network: Network, owner: Any, tmp_path: Path):
+async def test_a_replay_plays_the_days_it_was_asked_for_by_their_own_clock(
+    server: RunningServer, network: Network, owner: Any, tmp_path: Path
+):
     from datetime import date
 
     path = write_file(tmp_path, network, 90)

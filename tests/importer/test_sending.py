@@ -121,7 +121,11 @@ async def test_sales_that_are_not_taken_now_are_sent_again_without_the_others(sc
 async def test_a_sale_that_is_refused_is_set_aside_with_the_servers_reason_and_the_account_balances(scripted: Any, tmp_path: Path):
     def script(_: int, sales: list[dict[str, Any]]) -> Answer:
         answer = outcomes(sales)
-        answer[2]["outcomes"][1] = {"status": 422, "outcome": "invalid", "problem": {"code": "sale_invalid", "detail": "Nobody sells that."}}
+        answer[2]["outcomes"][1] = {
+            "status": 422,
+            "outcome": "invalid",
+            "problem": {"code": "sale_invalid", "detail": "Nobody sells that."},
+        }
         return answer
 
     job = job_of(tmp_path)
@@ -140,7 +144,9 @@ async def test_a_server_that_refuses_everything_stops_the_import_at_once(scripte
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize(("answer", "says"), [((401, {}, {"detail": "Send a key."}), "401: Send a key."), ((200, {}, {"a": 1}), "is .* hutong")])
+@pytest.mark.parametrize(
+    ("answer", "says"), [((401, {}, {"detail": "Send a key."}), "401: Send a key."), ((200, {}, {"a": 1}), "is .* hutong")]
+)
 async def test_an_answer_that_will_not_change_stops_the_import(scripted: Any, tmp_path: Path, answer: Answer, says: str):
     server = scripted(lambda *_: answer)
     with pytest.raises(SendingStopped, match=says):

@@ -29,24 +29,34 @@ category_prefix = "corner"
 MAPPING = SMALL.replace('store = { column = "store" }', 'store = { column = "store", gln_prefix = "95293" }').replace(
     'code = { column = "code" }', 'code = { column = "code", prefix = "X-" }'
 )
-PRODUCTS = [["11", "Tea", "100 g", "7", "Food", "Drinks"], ["12", "<NA>", "<NA>", "8", "Food", "<NA>"], ["99", "Never sold", "", "9", "Other", ""]]
+PRODUCTS = [
+    ["11", "Tea", "100 g", "7", "Food", "Drinks"],
+    ["12", "<NA>", "<NA>", "8", "Food", "<NA>"],
+    ["99", "Never sold", "", "9", "Other", ""],
+]
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
     (tmp_path / "m.toml").write_text(MAPPING + SETUP)
     write_csv(tmp_path / "products.csv", PRODUCTS, ["number", "name", "size", "maker", "department", "category"])
-    return write_csv(tmp_path / "sales.csv", [row("1", store="4", code="11"), row("2", store="5", code="12"), row("3", store="x", code="13")])
+    return write_csv(
+        tmp_path / "sales.csv", [row("1", store="4", code="11"), row("2", store="5", code="12"), row("3", store="x", code="13")]
+    )
 
 
-async def test_setup_then_import_then_setup_again(server: RunningServer, database: Database, network: Network, owner: Any, files: Path, tmp_path: Path):
+async def test_setup_then_import_then_setup_again(
+    server: RunningServer, database: Database, network: Network, owner: Any, files: Path, tmp_path: Path
+):
     rules = parse_mapping(MAPPING + SETUP)
     wanted = find_wanted(rules, Source(files, rules.file))
     assert sorted(wanted.stores.values()) == ["4", "5"]
     assert sorted(wanted.products) == ["X-11", "X-12"]
     made = await make(database, rules, wanted, with_key=True)
     assert (made.retailer, made.stores, made.brands, made.categories, made.products) == (True, 2, 2, 2, {"created": 2})
-    assert owner.execute("select code, name_en, name_zh from store where code like 'S%' and gln like '95293%' order by code").fetchall() == [
+    assert owner.execute(
+        "select code, name_en, name_zh from store where code like 'S%' and gln like '95293%' order by code"
+    ).fetchall() == [
         ("S4", "Corner Shops 4", "街角商店 4"),
         ("S5", "Corner Shops 5", "街角商店 5"),
     ]
@@ -62,7 +72,9 @@ async def test_setup_then_import_then_setup_again(server: RunningServer, databas
     assert (again.retailer, again.stores, again.brands, again.categories, again.products) == (False, 0, 0, 0, {"unchanged": 2})
 
 
-async def test_products_rung_up_before_join_their_brands(server: RunningServer, database: Database, network: Network, owner: Any, files: Path, tmp_path: Path):
+async def test_products_rung_up_before_join_their_brands(
+    server: RunningServer, database: Database, network: Network, owner: Any, files: Path, tmp_path: Path
+):
     rules = parse_mapping(MAPPING + SETUP)
     wanted = find_wanted(rules, Source(files, rules.file))
     products, wanted.products = wanted.products, {}

@@ -26,7 +26,11 @@ def chinese(extra: str) -> str:
 
 def test_a_csv_of_any_encoding_and_delimiter_is_read(tmp_path: Path):
     for number, (encoding, delimiter, extra) in enumerate(
-        [("gb18030", ";", 'encoding = "gb18030"\ndelimiter = ";"'), ("utf-8-sig", "\t", 'delimiter = "\\t"'), ("utf-16", ",", 'encoding = "utf-16"')]
+        [
+            ("gb18030", ";", 'encoding = "gb18030"\ndelimiter = ";"'),
+            ("utf-8-sig", "\t", 'delimiter = "\\t"'),
+            ("utf-16", ",", 'encoding = "utf-16"'),
+        ]
     ):
         rules = parse_mapping(chinese(extra + '\nthousands = ","'))
         path = write_csv(tmp_path / f"{number}.csv", ROWS, CHINESE, encoding, delimiter)
@@ -47,7 +51,10 @@ def test_a_spreadsheet_is_read_from_its_sheet_and_header_line(tmp_path: Path):
     rules = parse_mapping(SMALL + '[file]\nsheet = "销售"\nheader_line = 2\n')
     plan = make_plan(rules, Source(tmp_path / "f.xlsx", rules.file))
     (receipt,) = plan.receipts
-    assert [(each.number, each.code, each.amount) for each in receipt.rows] == [(3, "6901234567892", Decimal("39.8")), (5, "B", Decimal("0.1"))]
+    assert [(each.number, each.code, each.amount) for each in receipt.rows] == [
+        (3, "6901234567892", Decimal("39.8")),
+        (5, "B", Decimal("0.1")),
+    ]
     with pytest.raises(MappingInvalid, match=r"file\.sheet: .* no sheet '四月'"):
         Source(tmp_path / "f.xlsx", FilePart(sheet="四月"))
 

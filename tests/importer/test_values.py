@@ -26,7 +26,9 @@ def test_a_decimal_comma_is_read_where_the_mapping_says_so():
     assert number_reader(",", ".")("1.234,50") == Decimal("1234.50")
 
 
-@pytest.mark.parametrize("cell", ["", None, "x", "1.2.3", "nan", "inf", float("nan"), float("inf"), True, "1_000", "１２", "9" * 40, datetime(2026, 1, 1)])
+@pytest.mark.parametrize(
+    "cell", ["", None, "x", "1.2.3", "nan", "inf", float("nan"), float("inf"), True, "1_000", "１２", "9" * 40, datetime(2026, 1, 1)]
+)
 def test_what_is_not_a_number_is_refused(cell: Any):
     with pytest.raises(ValueError, match=r"number|empty|range"):
         number_reader(".", "")(cell)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from hutong.importer.errors import MappingInvalid
@@ -66,7 +67,7 @@ class RowReader:
         sale, line, returns = mapping.sale, mapping.line, mapping.returns
         self._number = number_reader(mapping.file.decimal, mapping.file.thousands)
         self._store_text = text_reader(sale.store, source, "sale.store")
-        self._gln = sale.store.gln
+        self._gln = lru_cache(maxsize=10_000)(sale.store.gln)
         self._till = text_reader(sale.till, source, "sale.till")
         self._receipt = text_reader(sale.receipt, source, "sale.receipt")
         self._time_of = time_reader(sale.time.format, sale.time.zone or mapping.zone, mapping.zone)
@@ -110,7 +111,14 @@ class RowReader:
             return BadRow(number, str(error), amount, receipt)
 
     def _row(
-        self, number: int, cells: Cells, receipt: tuple[str, str, str], quantity: Decimal, amount: Decimal, discount: Decimal, returned: bool
+        self,
+        number: int,
+        cells: Cells,
+        receipt: tuple[str, str, str],
+        quantity: Decimal,
+        amount: Decimal,
+        discount: Decimal,
+        returned: bool,
     ) -> Row:
         row = Row(
             number=number, store=receipt[0], till=receipt[1], receipt=receipt[2], at=self._time(cells),

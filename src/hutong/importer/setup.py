@@ -35,7 +35,13 @@ from hutong.platform.scope import Scope
 AT_ONCE = 500
 MAX_NAME = 200
 NOTHING = frozenset({"", "<na>", "nan", "none", "null"})
-KEY_PERMISSIONS = (Permission.CAPTURE_SALES, Permission.CAPTURE_HISTORY, Permission.READ_SALES, Permission.READ_MONITOR, Permission.REGISTER_TILLS)
+KEY_PERMISSIONS = (
+    Permission.CAPTURE_SALES,
+    Permission.CAPTURE_HISTORY,
+    Permission.READ_SALES,
+    Permission.READ_MONITOR,
+    Permission.REGISTER_TILLS,
+)
 
 Say = Callable[[str, int, int], None]
 """Hears what is being made, how many are done, and of how many."""
@@ -104,7 +110,9 @@ async def make(database: Database, mapping: Mapping, wanted: Wanted, *, with_key
             made.products[each.outcome.value] = made.products.get(each.outcome.value, 0) + 1
         _tell(say, "products", min(first + AT_ONCE, len(entries)), len(entries))
     if with_key:
-        made.key = (await create_key(database, by, name=f"import {mapping.source}", permissions=KEY_PERMISSIONS, retailer_id=retailer.id)).key
+        made.key = (
+            await create_key(database, by, name=f"import {mapping.source}", permissions=KEY_PERMISSIONS, retailer_id=retailer.id)
+        ).key
     return made
 
 
@@ -210,7 +218,9 @@ class _ProductReader:
         before = wanted.products.get(code)
         if before is None:
             category = self._category(wanted, cells)
-            wanted.products[code] = ProductEntry(code, name_zh=name, name_en=name, brand=self._brand_of(wanted, cells), category=category, vat_rate=0)
+            wanted.products[code] = ProductEntry(
+                code, name_zh=name, name_en=name, brand=self._brand_of(wanted, cells), category=category, vat_rate=0
+            )
         elif before.name_en != name and met[name] > met[before.name_en]:
             wanted.products[code] = replace(before, name_zh=name, name_en=name)
 
@@ -251,4 +261,3 @@ def _printable(text: str) -> str:
 def _tell(say: Say | None, what: str, done: int, total: int) -> None:
     if say is not None:
         say(what, done, total)
-

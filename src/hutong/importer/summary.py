@@ -68,7 +68,9 @@ def summarise(plan: Plan, answers: Answers, *, imported: Callable[[int], bool] |
     """The account of a plan; ``imported`` says of each place of the order whether the network has it (default: what was answered)."""
     there = answers.done.__contains__ if imported is None else imported
     asides = all_asides(plan, answers)
-    summary = Summary(plan.rows, plan.unreadable, plan.total, captured=answers.captured, duplicate=answers.duplicate, refused=len(answers.refused))
+    summary = Summary(
+        plan.rows, plan.unreadable, plan.total, captured=answers.captured, duplicate=answers.duplicate, refused=len(answers.refused)
+    )
     summary.rows_aside = len(asides)
     summary.sum_aside = sum([aside.amount for aside in asides.values() if aside.amount is not None], ZERO)
     for place, ready in enumerate(plan.sales()):
