@@ -86,7 +86,7 @@ def network(database_url: str) -> Network:
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
     """Settings that the application starts with; a test module may override this fixture."""
-    return Settings(database_url=database_url, data_dir=tmp_path / "data", base_url="http://test", allow_private_webhooks=False)
+    return Settings(database_url=database_url, data_dir=tmp_path / "data", base_url="http://test", jobs=False)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ class Settings(BaseSettings):
     capture_connections: int = Field(2, ge=1, le=16, description="database connections that commit sales, a process")
     capture_backlog: int = Field(20_000, ge=1, description="sales waiting to be committed before the answer is 503")
     late_days: int = Field(400, ge=1, description="how late a sale may arrive without the permission sales:history")
+    jobs: bool = Field(True, description="run jobs and send webhooks in the web processes; off: `hutong worker` does")
     allow_private_webhooks: bool = Field(False, description="let webhooks call inside addresses; for trials on one machine only")
 
 

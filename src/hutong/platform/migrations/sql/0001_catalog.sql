@@ -2,7 +2,6 @@
 
 -- Finds those lines in every day without reading the days; only lines without a brand pay for it.
 create index sale_line_unattributed on sale_line (product_id) where brand_id is null;
-create index product_hour_unattributed on product_hour (product_id) where brand_id is null;
 
 -- Gives all lines of the product that have no brand to this brand, with the totals that monitors read, and answers how many.
 -- The caller holds the lock 7406002 exclusively and works for the network: captures hold it shared, so none can add a

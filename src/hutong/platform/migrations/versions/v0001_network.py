@@ -1,6 +1,8 @@
 """The network's first schema."""
 
-from hutong.platform.migrations import run_sql
+from procrastinate.schema import SchemaManager
+
+from hutong.platform.migrations import run_sql, run_text
 
 revision = "0001"
 down_revision = None
@@ -10,6 +12,8 @@ depends_on = None
 
 def upgrade() -> None:
     run_sql("0001_network.sql", "0001_security.sql", "0001_capture.sql", "0001_catalog.sql", "0001_monitor.sql")
+    run_text(SchemaManager.get_schema())
+    run_sql("0001_jobs.sql")
 
 
 def downgrade() -> None:
