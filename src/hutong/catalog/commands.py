@@ -97,7 +97,9 @@ async def _write(uow: UnitOfWork, rows: Sequence[tuple[int, Judgement]]) -> None
     if rows:
         await uow.execute(
             """update product p set name_zh = w.name_zh, name_en = w.name_en, brand_id = w.brand_id, category_id = w.category_id,
-                      unit = w.unit, vat_rate = w.vat_rate, launched_on = w.launched_on, registered_at = coalesce(p.registered_at, now())
+                      unit = w.unit, vat_rate = w.vat_rate, launched_on = w.launched_on, registered_at = coalesce(p.registered_at, now()),
+                      former_brand_ids = case when p.brand_id is null or p.brand_id is not distinct from w.brand_id or p.brand_id = any (p.former_brand_ids)
+                                              then p.former_brand_ids else p.former_brand_ids || p.brand_id end
                from unnest(cast(:ids as integer[]), cast(:name_zh as text[]), cast(:name_en as text[]), cast(:brand_id as integer[]),
                            cast(:category_id as integer[]), cast(:unit as text[]), cast(:vat_rate as smallint[]), cast(:launched_on as date[]))
                     w (id, name_zh, name_en, brand_id, category_id, unit, vat_rate, launched_on)

@@ -135,13 +135,13 @@ async def categories(reader: Reader) -> list[dict[str, Any]]:
 
 async def rung_up_unregistered(reader: Reader, limit: int = 50) -> list[dict[str, Any]]:
     """Products that were rung up in the reader's stores and that nobody has registered: lines and value, most lines first."""
-    # By the index of lines without a brand's totals, so it costs what is unregistered and not what was sold.
+    # From the unregistered products to their totals, whose key starts with the product: it costs what is unregistered.
     rows = await reader.rows(
         """select p.id, p.gtin::text as gtin, p.code, p.retailer_id, r.code as retailer, p.created_at,
                   sum(h.lines)::bigint as lines, sum(h.value)::bigint as value, r2.currency::text as currency, max(h.business_date) as last_sold
            from product_hour h join product p on p.id = h.product_id
            left join retailer r on r.id = p.retailer_id join retailer r2 on r2.id = h.retailer_id
-           where h.brand_id is null and p.registered_at is null
+           where p.registered_at is null
            group by p.id, r.code, r2.currency order by lines desc, p.id limit :limit""",
         limit=limit,
     )

@@ -37,6 +37,7 @@ with minutes as materialized (
 hours as materialized (
     select store_id, product_id, sum(value) as value, (sum(quantity) * 1000)::bigint as quantity, sum(lines) as lines
     from product_hour where brand_id = :brand and business_date = DAY and retailer_id = any (cast(:retailers as integer[]))
+    and product_id = any (array(select id from product where brand_id = :brand or former_brand_ids @> array[cast(:brand as integer)]))
     group by grouping sets ((store_id), (product_id)))
 select json_build_object(
     'horizon', pg_current_snapshot()::text, 'as_of', statement_timestamp(),

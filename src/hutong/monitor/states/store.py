@@ -33,8 +33,9 @@ LOAD = """select json_build_object(
                    where l.retailer_id = s.retailer_id and l.sale_id = s.id and l.business_date = DAY and l.line <= 3) l),
     'products', (select coalesce(json_agg(json_build_array(h.product_id, h.value, (h.quantity * 1000)::bigint, p.gtin, p.code, p.name_zh,
                                                            p.name_en)), '[]')
-                 from (select product_id, sum(value) as value, sum(quantity) as quantity from product_hour
-                       where retailer_id = :retailer and store_id = :store and business_date = DAY group by product_id) h
+                 from (select l.product_id, sum(l.amount) as value, sum(l.quantity) as quantity
+                       from sale s join sale_line l on l.retailer_id = s.retailer_id and l.sale_id = s.id and l.business_date = DAY
+                       where s.retailer_id = :retailer and s.store_id = :store and s.business_date = DAY group by l.product_id) h
                  join product p on p.id = h.product_id),
     'tills', (select coalesce(json_agg(json_build_array(t.code, t.name, t.last_seen_at, s.last, coalesce(s.tickets, 0),
                                                         t.revoked_at is not null)), '[]')
