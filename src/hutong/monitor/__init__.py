@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import APIRouter, FastAPI
 
+from hutong.monitor.access import Rechecks
 from hutong.monitor.api import openapi_parts
 from hutong.monitor.api import router as api
 from hutong.monitor.pages import router as pages
@@ -31,7 +32,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     source = MonitorSource(database, settings.network_zone)
     hub = Hub(database, source)
     app.state.monitor, app.state.hub, app.state.on_commit = source, hub, hub.poke
-    app.state.stream_seconds = LIMIT_SECONDS
+    app.state.stream_seconds, app.state.rechecks = LIMIT_SECONDS, Rechecks()
     await hub.start()
     usual = asyncio.create_task(keep_usual(database, settings.network_zone))
     try:

@@ -9,6 +9,7 @@ import psycopg
 from sqlalchemy import event, text
 from sqlalchemy.engine import CursorResult, Row
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from hutong.kernel.errors import Unavailable
@@ -132,7 +133,7 @@ class Database:
             if is_outage(error.orig):
                 raise Unavailable("The database is not reachable just now; try again in a moment.") from error
             raise
-        except TimeoutError as error:
+        except (PoolTimeout, TimeoutError) as error:
             raise Unavailable("All database connections are busy; try again in a moment.") from error
         finally:
             await session.close()

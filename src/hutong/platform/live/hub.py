@@ -99,7 +99,7 @@ class Hub:
         for task in tasks:
             task.cancel()
         for task in tasks:
-            with suppress(asyncio.CancelledError, HutongError):
+            with suppress(asyncio.CancelledError, Exception):
                 await task
         await self.tail.stop()
         await self.notifier.stop()
@@ -262,6 +262,9 @@ class Hub:
             changed = await self.source.pulse(watched) if watched else ()
         except HutongError:
             return  # the database is not reachable: the next pulse tells
+        except Exception:
+            log.exception("what is no event could not be looked up")
+            return
         for key in changed:
             if key in self.topics:
                 self.topics[key].dirty = True

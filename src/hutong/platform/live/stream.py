@@ -90,8 +90,9 @@ class EventStream(Response):
                 await send({"type": "http.response.body", "body": server_sent("end", {"reason": watcher.ended}), "more_body": False})
 
     async def _checks(self, watcher: Watcher) -> None:
+        pause = CHECK_SECONDS * (0.5 + secrets.randbelow(100) / 100)  # those who came together do not all ask together
         while True:
-            await asyncio.sleep(CHECK_SECONDS)
+            await asyncio.sleep(pause)
             try:
                 reason = await self.check()
             except Unavailable:
