@@ -19,7 +19,7 @@ from hutong.kernel.money import divide_half_up
 from hutong.monitor.api import place_snapshot, topic_snapshot
 from hutong.monitor.documents import Kind
 from hutong.monitor.models import Model, model_of, place_model, tiles
-from hutong.monitor.writers import STATUS_WORDS, say, writers_for
+from hutong.monitor.writers import STATUS_WORDS, day_words, writers_for
 from hutong.platform.scope import Scope
 from hutong.platform.web import mark, render
 from hutong.sales import sale_by_id
@@ -36,7 +36,7 @@ Step = tuple[Mapping[str, Any] | None, str]
 """A place on the way down, and its address."""
 UNIT_SIGNS = {"KGM": "kg", "GRM": "g", "LTR": "l", "MLT": "ml", "MTR": "m"}
 """How a receipt writes units of UN/ECE Recommendation 20."""
-SHOWN_STORES = 60
+SHOWN_STORES = 40
 """Stores of a retailer in the first paint and at each "show more"; as in retailer.js."""
 TENDER_WORDS = {
     "cash": mark("Cash"), "alipay": mark("Alipay"), "wechat": mark("WeChat Pay"), "unionpay": mark("UnionPay"), "card": mark("Card"),
@@ -232,15 +232,6 @@ class Painting:
         elif self.retailer_address():
             steps.append((self.identity["retailer"], self.retailer_address()))
         return [*steps, (self.identity, "")]
-
-
-def day_words(day: date, today: bool = False) -> str:
-    """A day as the curve's legend names it: today, or weekday and date."""
-    weekdays = (mark("Mon"), mark("Tue"), mark("Wed"), mark("Thu"), mark("Fri"), mark("Sat"), mark("Sun"))
-    months = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-    if today:
-        return say("today")
-    return say("{weekday} {day} {month}", weekday=say(weekdays[day.weekday()]), day=day.day, month=months[day.month - 1], number=day.month)
 
 
 def at(scope: Any, path: str) -> Any:

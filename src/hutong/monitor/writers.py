@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Any
 
+from babel.dates import format_date
+
 from hutong.kernel.money import SYMBOLS
 from hutong.platform.web import local_time, mark, money, name, number, percent, short_money, translate
 from hutong.platform.web.i18n import current_locale
@@ -32,6 +34,14 @@ def whole_money(amount: int, currency: str) -> str:
     units = (abs(amount) + 50) // 100
     sign = "\N{MINUS SIGN}" if amount < 0 < units else ""
     return f"{sign}{SYMBOLS.get(currency, currency + ' ')}{units:,}"
+
+
+def day_words(day: date, today: bool = False) -> str:
+    """A day as the curve's legend names it: today, or weekday and date."""
+    if today:
+        return say("today")
+    chinese = current_locale.get() == "zh"
+    return format_date(day, "M月d日EEE" if chinese else "EEE d MMM", locale="zh_Hans_CN" if chinese else "en_GB")
 
 
 def span(minutes: int) -> str:

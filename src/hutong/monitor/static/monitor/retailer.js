@@ -2,7 +2,7 @@
 
 import { provinces, root, startPage } from "./page.js";
 
-const STEP = 60;
+const STEP = 40;
 const chosen = { status: "", province: "", city: "", most: STEP };
 
 function narrowed(rows) {
