@@ -22,15 +22,16 @@ log = structlog.get_logger()
 
 # The last four same weekdays of each weekday, hour by hour. Dates are written into the statement, a partition each.
 STORES = """
-insert into usual_day (retailer_id, store_id, weekday, days, value, tickets)
-select retailer_id, store_id, {weekday}, max(days),
-       array(select coalesce(sum(v), 0) from generate_series(0, 23) h left join unnest(array_agg(hour), array_agg(value)) x (k, v) on k = h group by h order by h),
-       array(select coalesce(sum(v), 0) from generate_series(0, 23) h left join unnest(array_agg(hour), array_agg(tickets)) x (k, v) on k = h group by h order by h)
-from (select retailer_id, store_id, minute / 60 as hour, sum(value) as value, sum(tickets) as tickets
-      from store_minute where business_date in ({days}) group by 1, 2, 3) m
-join (select retailer_id, store_id, count(*) as days from store_day where business_date in ({days}) group by 1, 2) d using (retailer_id, store_id)
-group by 1, 2
-on conflict (retailer_id, weekday, store_id) do update set days = excluded.days, value = excluded.value, tickets = excluded.tickets"""
+insert into usual_day (retailer_id, store_id, weekday, habit)
+select retailer_id, store_id, {weekday}, json_build_array(store_id, max(days), json_agg(value order by hour), json_agg(tickets order by hour))
+from (select d.retailer_id, d.store_id, d.days, h.hour, coalesce(m.value, 0) as value, coalesce(m.tickets, 0) as tickets
+      from (select retailer_id, store_id, count(*) as days from store_day where business_date in ({days}) group by 1, 2) d
+      cross join generate_series(0, 23) h (hour)
+      left join (select retailer_id, store_id, minute / 60 as hour, sum(value) as value, sum(tickets) as tickets
+                 from store_minute where business_date in ({days}) group by 1, 2, 3) m
+           on m.retailer_id = d.retailer_id and m.store_id = d.store_id and m.hour = h.hour) x
+group by retailer_id, store_id
+on conflict (retailer_id, weekday, store_id) do update set habit = excluded.habit"""
 
 BRANDS = """
 insert into usual_brand (brand_id, retailer_id, store_id, days, value, latest_start, last_on)

@@ -24,7 +24,7 @@ LOAD = """select json_build_object(
              from retailer_minute where business_date = WEEK and retailer_id = :retailer),
     'stores', (select coalesce(json_agg(json_build_array(store_id, value, tickets, last_minute)), '[]')
                from store_day where business_date = DAY and retailer_id = :retailer),
-    'habits', (select coalesce(json_agg(json_build_array(store_id, days, value, tickets)), '[]')
+    'habits', (select coalesce(json_agg(habit), '[]')
                from usual_day where retailer_id = :retailer and weekday = :weekday))::text"""
 
 

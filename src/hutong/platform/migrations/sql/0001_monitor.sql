@@ -38,8 +38,8 @@ revoke execute on function recount_day(date) from public;
 -- What is usual: counted anew every night by hutong.monitor (refresh_usual).
 create table usual_day (
     retailer_id integer not null, store_id integer not null, weekday smallint not null check (weekday between 1 and 7),
-    days smallint not null, value bigint[] not null, tickets bigint[] not null, primary key (retailer_id, weekday, store_id));
-comment on table usual_day is 'A store''s trade on the last four same weekdays (ISO: 1 is Monday): sums by hour, 24 each, over ''days'' days with trade.';
+    habit json not null, primary key (retailer_id, weekday, store_id));
+comment on table usual_day is 'A store''s trade on the last four same weekdays (ISO: 1 is Monday), ready to be sent: [store, days with trade, [value of hour 0, …, 23], [tickets of hour 0, …, 23]], sums over those days.';
 create table usual_brand (
     brand_id integer not null, retailer_id integer not null, store_id integer not null,
     days smallint not null, value bigint not null, latest_start smallint not null, last_on date not null,
@@ -53,16 +53,20 @@ create table usual_state (
     name text primary key, day date not null, counted_at timestamptz not null default now());
 comment on table usual_state is 'The business date that what is usual was counted for.';
 
+-- The network and (for what capture counts) a retailer write them; stores and brands read their own.
 do $$
-declare t text; seen text;
+declare t text; own text;
 begin
     foreach t in array array['store_day', 'retailer_minute', 'brand_day', 'usual_day', 'usual_brand', 'launch_day'] loop
-        seen := '(select scope_network())';
-        if t <> 'launch_day' then seen := seen || ' or retailer_id = any ((select scope_ids(''retailers''))::integer[])'; end if;
-        if t in ('store_day', 'usual_day') then seen := seen || ' or store_id = any ((select scope_ids(''stores''))::integer[])'; end if;
-        if t in ('brand_day', 'usual_brand', 'launch_day') then seen := seen || ' or brand_id = any ((select scope_ids(''brands''))::integer[])'; end if;
+        own := '(select scope_network())';
+        if t <> 'launch_day' then own := own || ' or retailer_id = any ((select scope_ids(''retailers''))::integer[])'; end if;
         execute format('alter table %I enable row level security', t);
-        execute format('create policy tenant on %I using (%s) with check (%s)', t, seen, seen);
+        execute format('create policy tenant on %I using (%s) with check (%2$s)', t, own);
+        if t in ('store_day', 'usual_day') then
+            execute format('create policy of_store on %I for select using (store_id = any ((select scope_ids(''stores''))::integer[]))', t);
+        elsif t in ('brand_day', 'usual_brand', 'launch_day') then
+            execute format('create policy brand on %I for select using (brand_id = any ((select scope_ids(''brands''))::integer[]))', t);
+        end if;
     end loop;
 end $$;
 alter table usual_state enable row level security;
