@@ -127,7 +127,14 @@ def invent_sale(bench: Bench, chance: random.Random, receipt: int, lines: int = 
         price, quantity = chance.randrange(100, 9900), chance.choice((1, 1, 1, 2))
         amount = price * quantity
         rung.append(
-            {"code": chance.choice(bench.codes), "quantity": str(quantity), "unit_price": price, "amount": amount, "vat_rate": "13", "vat": included_vat(amount, 1300)}
+            {
+                "code": chance.choice(bench.codes),
+                "quantity": str(quantity),
+                "unit_price": price,
+                "amount": amount,
+                "vat_rate": "13",
+                "vat": included_vat(amount, 1300),
+            }
         )
     at, total = datetime.now(SHANGHAI), sum(line["amount"] for line in rung)
     return {
@@ -198,7 +205,7 @@ def wait_until_ready(address: str, process: subprocess.Popen[bytes], seconds: fl
         if process.poll() is not None:
             raise RuntimeError(f"the server ended with {process.returncode}")
         try:
-            with urlopen(address, timeout=2) as answer:  # noqa: S310 - our own loopback address
+            with urlopen(address, timeout=2) as answer:
                 if answer.status == 200:
                     return
         except OSError:
@@ -213,7 +220,9 @@ class Result:
         self.bench = bench
         self.load_before = os.getloadavg()
 
-    def show(self, value: float, unit: str, bound: float | None, *, wanted: float | None = None, lower_is_better: bool = False, **more: Any) -> None:
+    def show(
+        self, value: float, unit: str, bound: float | None, *, wanted: float | None = None, lower_is_better: bool = False, **more: Any
+    ) -> None:
         """Print it. ``ratio`` is value/bound; ``wanted`` is the ratio to reach (or, with ``lower_is_better``, not to exceed)."""
         ratio = None if bound is None else value / bound
         compared = ratio if ratio is not None else value

@@ -7,7 +7,7 @@ import time
 
 import psycopg
 
-from benchmarks._support import Bench, Result, middle, request_bytes, invent_sale, say, send_all, workbench
+from benchmarks._support import Bench, Result, invent_sale, middle, request_bytes, say, send_all, workbench
 
 TABLES = ("sale_key", "sale", "sale_line", "sale_tender", "event", "audit")
 GENERATED = {"event", "audit"}
@@ -41,7 +41,9 @@ def main() -> None:
             ours.append(count / load.seconds)
             bare.append(count / whole)
             chunked.append(count / by_request)
-            say(f"round {round_number}: HTTP {ours[-1]:,.0f} sales/s, COPY committed a request {chunked[-1]:,.0f}, COPY whole {bare[-1]:,.0f}")
+            say(
+                f"round {round_number}: HTTP {ours[-1]:,.0f} sales/s, COPY committed a request {chunked[-1]:,.0f}, COPY whole {bare[-1]:,.0f}"
+            )
     result.show(
         middle(ours), "sales/s", middle(chunked), wanted=0.45, copy_in_one_transaction=round(middle(bare)),
         ratio_to_one_transaction=round(middle(ours) / middle(bare), 3), lines_a_sale=5, sales_a_request=100, clients=options.clients,
@@ -55,7 +57,12 @@ def copy_seconds(bench: Bench, sales: int) -> tuple[float, float]:
         stored = owner.execute("select count(*) from sale").fetchone()
         assert stored == (sales,), f"{stored} sales are stored, {sales} were sent"
         whole = {table: copy_out(owner, table, "true") for table in TABLES}
-        bounds = [row[0] for row in owner.execute("select id from (select id, row_number() over (order by id) n from sale) x where n % 100 = 0 order by 1")]
+        bounds = [
+            row[0]
+            for row in owner.execute(
+                "select id from (select id, row_number() over (order by id) n from sale) x where n % 100 = 0 order by 1"
+            )
+        ]
         chunks: list[dict[str, bytes]] = [{} for _ in bounds]
         for table, key in (("sale_key", "id"), ("sale", "id"), ("sale_line", "sale_id"), ("sale_tender", "sale_id"), ("event", "subject")):
             split_by_key(owner, table, key, bounds, chunks)
@@ -76,7 +83,10 @@ def copy_seconds(bench: Bench, sales: int) -> tuple[float, float]:
 
 def columns(owner: psycopg.Connection[tuple[object, ...]], table: str) -> str:
     """The columns that are copied."""
-    names = [row[0] for row in owner.execute("select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 order by attnum", [table])]
+    names = [
+        row[0]
+        for row in owner.execute("select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 order by attnum", [table])
+    ]
     return ", ".join(str(name) for name in (names[1:] if table in GENERATED else names))
 
 
@@ -86,7 +96,9 @@ def copy_out(owner: psycopg.Connection[tuple[object, ...]], table: str, conditio
         return b"".join(bytes(part) for part in copy)
 
 
-def split_by_key(owner: psycopg.Connection[tuple[object, ...]], table: str, key: str, bounds: list[object], chunks: list[dict[str, bytes]]) -> None:
+def split_by_key(
+    owner: psycopg.Connection[tuple[object, ...]], table: str, key: str, bounds: list[object], chunks: list[dict[str, bytes]]
+) -> None:
     """The rows of a table as COPY text, cut behind every hundredth sale."""
     low = "00000000-0000-0000-0000-000000000000"
     for bound, chunk in zip(bounds, chunks, strict=True):

@@ -47,7 +47,9 @@ class VariableMeasure:
 
 
 def variable_measure(
-    text: str, price_prefixes: frozenset[str] = frozenset({"22", "23", "24"}), weight_prefixes: frozenset[str] = frozenset({"25", "26", "27"})
+    text: str,
+    price_prefixes: frozenset[str] = frozenset({"22", "23", "24"}),
+    weight_prefixes: frozenset[str] = frozenset({"25", "26", "27"}),
 ) -> VariableMeasure | None:
     """Read a 13-digit number with a prefix of variable measure, or None if it is not one.
 

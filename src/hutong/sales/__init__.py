@@ -13,10 +13,22 @@ from hutong.sales.capture import CaptureQueue
 from hutong.sales.intake import Intake
 from hutong.sales.openapi import capture_openapi
 from hutong.sales.outlets import Outlets
-from hutong.sales.queries import recent_sales, sale_by_id, sales_page
+from hutong.sales.queries import recent_sales, sale_by_id, sales_by_ids, sales_page
 from hutong.sales.routes import capture_routes
 
-__all__ = ["CaptureQueue", "Intake", "Outlets", "capture_openapi", "capture_routes", "lifespan", "recent_sales", "router", "sale_by_id", "sales_page"]
+__all__ = [
+    "CaptureQueue",
+    "Intake",
+    "Outlets",
+    "capture_openapi",
+    "capture_routes",
+    "lifespan",
+    "recent_sales",
+    "router",
+    "sale_by_id",
+    "sales_by_ids",
+    "sales_page",
+]
 
 
 @asynccontextmanager

@@ -90,7 +90,9 @@ def check_references(sale: Sale) -> None:
         raise SaleInvalid("A return names its original sale, or says without_receipt: true; not both, not neither.", "original")
     for number, line in enumerate(sale.lines, 1):
         if (line.original_line is None) != sale.without_receipt:
-            raise SaleInvalid(f"Line {number}: original_line is needed exactly when the return names its original.", "original_line", number)
+            raise SaleInvalid(
+                f"Line {number}: original_line is needed exactly when the return names its original.", "original_line", number
+            )
 
 
 def minute_of_day(completed_local: datetime, business_date: date) -> int:

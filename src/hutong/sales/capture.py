@@ -131,7 +131,9 @@ class CaptureQueue:
                     log.warning("capture_unavailable", error=str(error).strip(), sales=sum(len(each.sales) for each in group))
                 else:
                     log.exception("capture_failed", sales=sum(len(each.sales) for each in group))
-                self._finish_all(group, Unavailable("The sale could not be committed just now; send it again with the same id.", retry_after=1))
+                self._finish_all(
+                    group, Unavailable("The sale could not be committed just now; send it again with the same id.", retry_after=1)
+                )
                 await asyncio.sleep(0.05)
                 continue
             self._on_commit()
@@ -239,7 +241,9 @@ class Group:
             elif known[sale.key][0] == sale.digest:
                 self._results[sale.key] = (known[sale.key][1],)
             else:
-                self._results[sale.key] = SaleDiffers(f"Sale {sale.id} is recorded with other content; nothing was changed.", id=str(sale.id))
+                self._results[sale.key] = SaleDiffers(
+                    f"Sale {sale.id} is recorded with other content; nothing was changed.", id=str(sale.id)
+                )
         return remaining
 
 
@@ -260,7 +264,9 @@ def explain(fault: psycopg.Error, prepared: PreparedSale) -> HutongError:
     """Why PostgreSQL refused this one sale, in words for the till."""
     sale = prepared.sale
     if fault.sqlstate == "HT002":
-        return OriginalUnknown(f"Sale {sale.original}, or a line of it that comes back, is not recorded; send that sale first.", field="original")
+        return OriginalUnknown(
+            f"Sale {sale.original}, or a line of it that comes back, is not recorded; send that sale first.", field="original"
+        )
     if fault.sqlstate == "HT001" or (isinstance(fault, pg.CheckViolation) and fault.diag.table_name == "line_returned"):
         return ReturnExceedsSale(f"More would come back of sale {sale.original} than was sold, counting earlier returns.", field="lines")
     if isinstance(fault, pg.UniqueViolation) and "receipt" in (fault.diag.constraint_name or ""):
@@ -276,4 +282,3 @@ def explain(fault: psycopg.Error, prepared: PreparedSale) -> HutongError:
 def oldest_allowed(today: date, late_days: int, history: bool, earliest: date) -> date:
     """The oldest business date that a caller may send: any with the permission for history, else ``late_days`` back."""
     return earliest if history else date.fromordinal(max(earliest.toordinal(), today.toordinal() - late_days))
-

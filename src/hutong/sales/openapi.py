@@ -12,7 +12,10 @@ _REF = "#/components/schemas/{name}"
 def capture_openapi() -> tuple[dict[str, Any], dict[str, Any]]:
     """Paths and component schemas of ``POST /v1/sales`` and ``POST /v1/sales:batch``, to merge into the application's document."""
     (sale, captured, outcomes), components = msgspec.json.schema_components([Sale, Captured, Outcomes], ref_template=_REF)
-    problem = {"description": "Problem document (RFC 9457)", "content": {"application/problem+json": {"schema": {"$ref": _REF.format(name="Problem")}}}}
+    problem = {
+        "description": "Problem document (RFC 9457)",
+        "content": {"application/problem+json": {"schema": {"$ref": _REF.format(name="Problem")}}},
+    }
     refused = {str(status): problem for status in (400, 401, 403, 409, 413, 422, 429, 503)}
     batch = {
         "type": "object",
@@ -53,7 +56,10 @@ def capture_openapi() -> tuple[dict[str, Any], dict[str, Any]]:
                 "summary": f"Capture up to {MAX_BATCH:,} sales, each with its own outcome",
                 "operationId": "capture_sales",
                 "requestBody": {"required": True, "content": {"application/json": {"schema": batch}}},
-                "responses": {"200": {"description": "An outcome for each, in order", "content": {"application/json": {"schema": outcomes}}}, **refused},
+                "responses": {
+                    "200": {"description": "An outcome for each, in order", "content": {"application/json": {"schema": outcomes}}},
+                    **refused,
+                },
             }
         },
     }

@@ -44,7 +44,7 @@ class Partitions:
             for attempt in (1, 2, 3):
                 try:
                     async with self._database.work(Scope.of_network()) as uow:
-                        await uow.execute(f"select {function}(cast(:dates as date[]))", dates=some)  # noqa: S608 - one of two names of ours
+                        await uow.execute(f"select {function}(cast(:dates as date[]))", dates=some)
                         await uow.commit()
                     break
                 except DBAPIError:

@@ -63,7 +63,17 @@ def prepare(sale: Sale, outlet: Outlet, till_id: int, actor: str, now: datetime,
         quantity, rate = checked_line(line, number)
         items += -(-quantity // 1000) if line.unit == "EA" else 1
         rows.append(
-            (number, line.code, sign * quantity, line.unit_price, sign * line.discount, sign * line.amount, rate, sign * line.vat, line.original_line)
+            (
+                number,
+                line.code,
+                sign * quantity,
+                line.unit_price,
+                sign * line.discount,
+                sign * line.amount,
+                rate,
+                sign * line.vat,
+                line.original_line,
+            )
         )
     check_totals(sale)
     void = sale.kind == "void"
@@ -93,7 +103,9 @@ def check_time(sale: Sale, now: datetime, earliest: date) -> None:
             network_time=now.isoformat(timespec="seconds"),
         )
     if sale.business_date < earliest:
-        raise TooLate(f"The business date {sale.business_date} is before {earliest}, the oldest that this key may send.", earliest=str(earliest))
+        raise TooLate(
+            f"The business date {sale.business_date} is before {earliest}, the oldest that this key may send.", earliest=str(earliest)
+        )
     if sale.id.version != 7:
         raise SaleInvalid("The id must be a UUIDv7, made by the till and stored before sending.", "id")
     # Keys are kept in partitions by the id's own time, so that time has to be a possible one. The first 36 bits decide.
@@ -112,7 +124,7 @@ def _month(milliseconds: int) -> date:
 
 @lru_cache(maxsize=4_096)
 def _month_of_day(day: int) -> date:
-    return (datetime(1970, 1, 1) + timedelta(days=day)).date().replace(day=1)
+    return (date(1970, 1, 1) + timedelta(days=day)).replace(day=1)
 
 
 def digest_of(sale: Sale, outlet: Outlet, till_id: int, rows: list[LineRow]) -> str:
@@ -129,4 +141,3 @@ def _detail(sale: Sale) -> str:
     if sale.kind != "void":
         return '{"without_receipt": true}'
     return msgspec.json.encode({"voided": {"total": sale.total, "discount": sale.discount, "vat": sale.vat, "lines": sale.lines}}).decode()
-

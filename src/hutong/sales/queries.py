@@ -1,6 +1,6 @@
 """Reads sales as receipts: one by its id, or a page of them; never writes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -61,6 +61,19 @@ async def sale_by_id(reader: Reader, sale_id: UUID, retailer_id: int | None = No
     return documents[0] if documents else None
 
 
+async def sales_by_ids(reader: Reader, retailer_id: int, places: Mapping[UUID, tuple[int, date]]) -> dict[UUID, dict[str, Any]]:
+    """The documents, as of ``sale_by_id``, of one retailer's sales whose store and business date are known; absent ones are left out."""
+    rows = await reader.rows(
+        f"""select {SALE_COLUMNS} where s.retailer_id = :retailer and s.store_id = any(:stores) and s.business_date = any(:dates)
+            and s.id = any(:ids)""",
+        retailer=retailer_id,
+        stores=sorted({store for store, _ in places.values()}),
+        dates=sorted({day for _, day in places.values()}),
+        ids=list(places),
+    )
+    return {row.id: document for row, document in zip(rows, await documents_of(reader, rows), strict=True)}
+
+
 async def sales_page(
     reader: Reader,
     *,
@@ -83,13 +96,13 @@ async def sales_page(
         conditions.append("s.store_id = :store")
     if after is not None:
         conditions.append("s.id < :after")
-    parameters = {"retailers": None if retailers is None else list(retailers), "store": store_id, "after": after, "limit": limit + 1}
+    parameters: dict[str, Any] = {"retailers": None if retailers is None else list(retailers), "store": store_id, "after": after, "limit": limit + 1}
     if business_date is None:
         # No date: the keys' index gives the newest ids; as many as a page needs, or none are left.
         keys = await reader.rows(
             f"select s.id, s.business_date from sale_key s where {' and '.join(conditions)} order by s.id desc limit :limit", **parameters
         )
-        conditions = ["s.id = any(:ids)", "s.business_date = any(:dates)"] + conditions[1:]
+        conditions = ["s.id = any(:ids)", "s.business_date = any(:dates)", *conditions[1:]]
         parameters |= {"ids": [row.id for row in keys], "dates": sorted({row.business_date for row in keys})}
     else:
         keys = None

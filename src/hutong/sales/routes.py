@@ -66,7 +66,12 @@ def _outcome(sale_id: UUID | str | None, result: Result) -> Outcome:
         return Outcome(201, "captured", spelled, result)
     if isinstance(result, tuple):
         return Outcome(200, "duplicate", spelled, result[0])
-    problem: dict[str, Any] = {"type": f"urn:hutong:problem:{result.code}", "title": result.title, "status": result.status, "detail": result.detail}
+    problem: dict[str, Any] = {
+        "type": f"urn:hutong:problem:{result.code}",
+        "title": result.title,
+        "status": result.status,
+        "detail": result.detail,
+    }
     kind = "conflict" if result.status == 409 else "unavailable" if result.status == 503 else "invalid"
     return Outcome(result.status, kind, spelled, None, {**problem, "code": result.code, **result.extra})
 

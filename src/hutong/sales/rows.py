@@ -20,7 +20,11 @@ Audit = tuple[str, int, int | None, str, str | None]
 def parameters(sales: Sequence[PreparedSale], audits: Iterable[Audit]) -> list[str]:
     """The parameters of ``CALL`` for these sales, which are ordered by ``key``, and the audit rows of the requests they came in."""
     heads = [_head(sale) for sale in sales]
-    lines = [_line(position, product, *row) for position, sale in enumerate(sales, 1) for product, row in zip(sale.products or (), sale.lines, strict=True)]
+    lines = [
+        _line(position, product, *row)
+        for position, sale in enumerate(sales, 1)
+        for product, row in zip(sale.products or (), sale.lines, strict=True)
+    ]
     tenders = [
         (position, number, tender.type, -tender.amount if sale.kind == 2 else tender.amount, text(tender.reference))
         for position, sale in enumerate(sales, 1)
@@ -44,13 +48,23 @@ def _head(prepared: PreparedSale) -> tuple[object, ...]:
 
 
 def _line(
-    position: int, product: int, line: int, code: str, quantity: int, price: int, discount: int, amount: int, rate: int, vat: int, original: int | None
+    position: int,
+    product: int,
+    line: int,
+    code: str,
+    quantity: int,
+    price: int,
+    discount: int,
+    amount: int,
+    rate: int,
+    vat: int,
+    original: int | None,
 ) -> tuple[object, ...]:
     # "…e-3": PostgreSQL reads the thousandths as a decimal number, so no float and no formatting is needed.
     return position, line, product, text(code), f"{quantity}e-3", price, discount, amount, rate, vat, _null(original)
 
 
-def columns(rows: list[tuple[object, ...]], width: int) -> list[str]:
+def columns(rows: Sequence[tuple[object, ...]], width: int) -> list[str]:
     """Turn rows into one array text a column; ``width`` empty arrays if there are no rows."""
     return [array(column) for column in zip(*rows, strict=True)] if rows else ["{}"] * width
 

@@ -126,8 +126,8 @@ begin
         join sale_key k using (retailer_id, id) where o.id is not null order by 1
     loop
         execute format($sql$
-            insert into line_returned as t (retailer_id, sale_id, line, quantity, amount, sold_quantity, sold_amount)
-            select r.retailer, r.sale, r.line, -r.quantity, -r.amount, o.quantity, o.amount
+            insert into line_returned as t (retailer_id, sale_id, line, store_id, quantity, amount, sold_quantity, sold_amount)
+            select r.retailer, r.sale, r.line, o.store_id, -r.quantity, -r.amount, o.quantity, o.amount
             from (select $1[s] as retailer, $2[s] as sale, original as line, sum(quantity) as quantity, sum(amount) as amount
                   from unnest($3, $4, $5, $6) as l (s, original, quantity, amount) where $2[s] is not null group by 1, 2, 3) as r
             join sale_line o on o.retailer_id = r.retailer and o.sale_id = r.sale and o.line = r.line

@@ -116,6 +116,7 @@ create table sale (
     original_id uuid, cashier text, member_id uuid, detail jsonb,
     primary key (retailer_id, store_id, business_date, id),
     unique (retailer_id, till_id, business_date, receipt)) partition by range (business_date);
+comment on table line_returned is 'How much of a sold line has come back, wherever; store_id is the store that sold it';
 comment on column sale.kind is '1 sale, 2 return (amounts are negative), 3 void (amounts are zero; what was rung up stands in detail)';
 create table sale_line (
     retailer_id integer not null, sale_id uuid not null, line smallint not null, business_date date not null,
@@ -129,7 +130,7 @@ create table sale_tender (
     store_id integer not null, type text not null, amount bigint not null, reference text,
     primary key (retailer_id, sale_id, tender, business_date)) partition by range (business_date);
 create table line_returned (
-    retailer_id integer not null, sale_id uuid not null, line smallint not null,
+    retailer_id integer not null, sale_id uuid not null, line smallint not null, store_id integer not null,
     quantity numeric(12,3) not null, amount bigint not null, sold_quantity numeric(12,3) not null, sold_amount bigint not null,
     primary key (retailer_id, sale_id, line), check (quantity <= sold_quantity), check (amount <= sold_amount));
 
@@ -192,8 +193,9 @@ create table event_cursor (name text primary key, snapshot pg_snapshot not null,
 -- partitions ------------------------------------------------------------------------------------------------------
 
 -- Attaches one partition without a strong lock on the parent: made apart with its bound as a check, then attached.
+-- Works with its caller's rights, and so for the ensure_… functions only: it runs ``options`` as they stand.
 create or replace function add_partition(parent text, suffix text, bound_column text, low text, high text, options text default '')
-returns void language plpgsql security definer set search_path = public, pg_temp set timezone = 'UTC' as $$
+returns void language plpgsql set search_path = public, pg_temp set timezone = 'UTC' as $$
 declare part text := parent || '_' || suffix;
 begin
     if to_regclass(part) is not null then return; end if;
