@@ -116,7 +116,6 @@ create table sale (
     original_id uuid, cashier text, member_id uuid, detail jsonb,
     primary key (retailer_id, store_id, business_date, id),
     unique (retailer_id, till_id, business_date, receipt)) partition by range (business_date);
-comment on table line_returned is 'How much of a sold line has come back, wherever; store_id is the store that sold it';
 comment on column sale.kind is '1 sale, 2 return (amounts are negative), 3 void (amounts are zero; what was rung up stands in detail)';
 create table sale_line (
     retailer_id integer not null, sale_id uuid not null, line smallint not null, business_date date not null,
@@ -133,6 +132,7 @@ create table line_returned (
     retailer_id integer not null, sale_id uuid not null, line smallint not null, store_id integer not null,
     quantity numeric(12,3) not null, amount bigint not null, sold_quantity numeric(12,3) not null, sold_amount bigint not null,
     primary key (retailer_id, sale_id, line), check (quantity <= sold_quantity), check (amount <= sold_amount));
+comment on table line_returned is 'How much of a sold line has come back, wherever; store_id is the store that sold it';
 
 -- totals, written in the transaction of the sale; value and quantity are net of returns --------------------------------
 
