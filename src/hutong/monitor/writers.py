@@ -36,6 +36,12 @@ def whole_money(amount: int, currency: str) -> str:
     return f"{sign}{SYMBOLS.get(currency, currency + ' ')}{units:,}"
 
 
+def days_since(day: date, today: date) -> str:
+    """How many days ago ``day`` was."""
+    days = (today - day).days
+    return say("yesterday") if days == 1 else say("{days} days ago", days=days)
+
+
 def day_words(day: date, today: bool = False) -> str:
     """A day as the curve's legend names it: today, or weekday and date."""
     if today:
@@ -122,7 +128,7 @@ def writers_for(identity: Thing) -> dict[str, Writer]:
         "goods": goods,
         "as-of-words": lambda moment: say("as of {time}", time=local_time(_moment(moment), zone, "seconds")),
         "late-words": lambda moment: say("feed late since {time}", time=local_time(_moment(moment), zone, "seconds")),
-        "days-since": lambda day: say("{days} days ago", days=(date.fromisoformat(today) - date.fromisoformat(day)).days),
+        "days-since": lambda day: days_since(date.fromisoformat(day), date.fromisoformat(today)),
     }
 
 

@@ -89,6 +89,6 @@ export function writersFor({ currency, zone, business_date: today }) {
     goods,
     "as-of-words": (moment) => t("as of {time}", { time: clock(moment, zone, true) }),
     "late-words": (moment) => t("feed late since {time}", { time: clock(moment, zone, true) }),
-    "days-since": (day) => t("{days} days ago", { days: daysSince(day, today) }),
+    "days-since": (day) => (daysSince(day, today) === 1 ? t("yesterday") : t("{days} days ago", { days: daysSince(day, today) })),
   };
 }
