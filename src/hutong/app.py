@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -14,17 +13,19 @@ from fastapi import APIRouter, FastAPI
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from hutong import __version__, platform
+from hutong import __version__, catalog, directory, monitor, platform, sales
 from hutong.directory import Grant, Permission, Principal, authenticate, session_access, signed_in
 from hutong.kernel.errors import Unauthenticated
 from hutong.platform.config import Settings
 from hutong.platform.config import settings as process_settings
 from hutong.platform.database import Database, Reader, plain_url
+from hutong.platform.jobs import jobs_of, working
 from hutong.platform.telemetry import configure_logging
 from hutong.platform.web import NavigationItem, install, mark, render
 from hutong.platform.web.openapi import describe
 
-MODULES = ("directory", "catalog", "sales", "monitor")
+MODULES: tuple[ModuleType, ...] = (directory, catalog, sales, monitor)
+"""Whose routes the application has, from the lowest floor up."""
 MIGRATIONS = Path(platform.__file__).parent / "migrations"
 
 
@@ -32,7 +33,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """The application. Its database must be there and migrated when it starts (``hutong serve`` sees to both)."""
     chosen = settings or process_settings()
     configure_logging(chosen)
-    modules = present_modules()
+    modules = MODULES
     app = FastAPI(
         title="hutong",
         version=__version__,
@@ -59,20 +60,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def present_modules() -> list[ModuleType]:
-    """The modules whose routes the application has, from the lowest floor up."""
-    found = []
-    for name in MODULES:
-        try:
-            found.append(import_module(f"hutong.{name}"))
-        except ModuleNotFoundError as error:
-            if error.name != f"hutong.{name}":
-                raise
-    return found
-
-
 def lifespan_of(settings: Settings, modules: Sequence[ModuleType]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """What runs with the process: the database, then each module's own, ended in the opposite order."""
+    """What runs with the process: the database, then each module's own, then jobs, ended in the opposite order."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -85,6 +74,8 @@ def lifespan_of(settings: Settings, modules: Sequence[ModuleType]) -> Callable[[
             for module in modules:
                 if hasattr(module, "lifespan"):
                     await stack.enter_async_context(module.lifespan(app))
+            if settings.jobs:
+                await stack.enter_async_context(working(app.state.database, settings, jobs_of(modules)))
             yield
 
     return lifespan
