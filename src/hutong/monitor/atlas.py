@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Iterable
 from datetime import date
-from typing import Any
 
 import msgspec
 
@@ -33,7 +32,7 @@ class StorePlace(msgspec.Struct, frozen=True, array_like=True):
     zone: str
     format: str
     address: str
-    hours: dict[str, Any]
+    hours: msgspec.Raw
     closed_on: date | None
 
 

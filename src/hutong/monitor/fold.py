@@ -21,6 +21,7 @@ class Loaded(msgspec.Struct):
 
     horizon: str
     as_of: datetime
+    """When the load's transaction began: not later than its snapshot, as ``statement_timestamp()`` would be."""
 
 
 class Tally(msgspec.Struct, array_like=True):

@@ -53,7 +53,7 @@ class Place(msgspec.Struct, frozen=True):
     """Of the city asked for, or of the whole province (at most 200)."""
 
 
-LOAD = """select json_build_object('as_of', statement_timestamp(), 'stores', (
+LOAD = """select json_build_object('as_of', now(), 'stores', (
     select coalesce(json_agg(json_build_array(s.id, coalesce(d.value, 0), coalesce(d.tickets, 0), d.last_minute)), '[]')
     from store s left join store_day d on d.business_date = DAY and d.retailer_id = s.retailer_id and d.store_id = s.id
     where s.province_code = :province and (cast(:city as integer) is null or s.city_code = :city)

@@ -79,7 +79,7 @@ class MonitorSource:
             case "retailer":
                 return await RetailerState.load(reader, self.atlas, key.id, key.day)
             case "brand":
-                return await BrandState.load(reader, self.atlas, key.id, key.day, self.network_zone)
+                return await BrandState.load(reader, self.database, self.atlas, key.id, key.day, self.network_zone)
             case "network":
                 return await NetworkState.load(reader, self.atlas, key.day, self.network_zone)
         raise NotFound

@@ -1,6 +1,7 @@
 """The database of one process: readers and units of work, each opened for a scope, each rolled back unless committed."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,6 +17,8 @@ from hutong.kernel.errors import Unavailable
 from hutong.platform.scope import SET_SCOPE, Scope
 
 APP_ROLE = "hutong_app"
+SNAPSHOT = re.compile(r"[0-9A-F]{1,16}-[0-9A-F]{1,16}-[0-9]{1,10}")
+"""What ``pg_export_snapshot()`` answers."""
 STATEMENT_TIMEOUT_MS = 15_000
 
 
@@ -110,23 +113,28 @@ class Database:
         event.listen(self.engine.sync_engine, "connect", _become_app_role)
 
     @asynccontextmanager
-    async def read(self, scope: Scope) -> AsyncIterator[Reader]:
-        """A read-only transaction with one snapshot (repeatable read)."""
-        async with self._session(scope, "set transaction isolation level repeatable read, read only") as session:
+    async def read(self, scope: Scope, snapshot: str | None = None) -> AsyncIterator[Reader]:
+        """A read-only transaction with one snapshot (repeatable read): its own, or one that another open reader exported."""
+        first = ["set transaction isolation level repeatable read, read only"]
+        if snapshot is not None:
+            if not SNAPSHOT.fullmatch(snapshot):
+                raise ValueError(f"not an exported snapshot: {snapshot!r}")
+            first.append(f"set transaction snapshot '{snapshot}'")
+        async with self._session(scope, first) as session:
             yield Reader(session, scope)
 
     @asynccontextmanager
     async def work(self, scope: Scope) -> AsyncIterator[UnitOfWork]:
         """A unit of work; rolls back unless ``commit`` was awaited."""
-        async with self._session(scope, None) as session:
+        async with self._session(scope, ()) as session:
             yield UnitOfWork(session, scope)
 
     @asynccontextmanager
-    async def _session(self, scope: Scope, first: str | None) -> AsyncIterator[AsyncSession]:
+    async def _session(self, scope: Scope, first: Sequence[str]) -> AsyncIterator[AsyncSession]:
         session = AsyncSession(self.engine, expire_on_commit=False)
         try:
-            if first is not None:
-                await session.execute(text(first))
+            for statement in first:
+                await session.execute(text(statement))
             await session.execute(text(SET_SCOPE), scope.settings())
             yield session
         except DBAPIError as error:

@@ -1,5 +1,6 @@
 """A brand's state: its own lines in every retailer's stores, without baskets, tills or members."""
 
+import asyncio
 import heapq
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
@@ -21,7 +22,7 @@ from hutong.monitor.documents import (
 from hutong.monitor.fold import Folded, Loaded, identity, point
 from hutong.monitor.ledger import LedgerLine, LedgerSale, day_literal
 from hutong.monitor.states.store import LoadedProduct, ProductTally, keep_newest, named_of
-from hutong.platform.database import Reader
+from hutong.platform.database import Database, Reader
 
 TOP = 20
 LAUNCH_DAYS = 90
@@ -29,27 +30,19 @@ LAUNCHES = 5
 HABIT_DAYS = 4
 """On how many of the seven days before a store must have sold the brand to count as a seller of it."""
 
+# Two statements on two connections with one snapshot: each reads rows that lie all over the day, and half of the time is enough.
 LOAD = f"""
 with minutes as materialized (
     select retailer_id, province_code, minute, sum(value) as value, (sum(quantity) * 1000)::bigint as quantity, sum(lines) as lines
     from brand_minute where brand_id = :brand and business_date = DAY and retailer_id = any (cast(:retailers as integer[]))
-    group by grouping sets ((retailer_id), (province_code), (minute))),
-hours as materialized (
-    select store_id, product_id, sum(value) as value, (sum(quantity) * 1000)::bigint as quantity, sum(lines) as lines
-    from product_hour where brand_id = :brand and business_date = DAY and retailer_id = any (cast(:retailers as integer[]))
-    and product_id = any (array(select id from product where brand_id = :brand or former_brand_ids @> array[cast(:brand as integer)]))
-    group by grouping sets ((store_id), (product_id)))
+    group by grouping sets ((retailer_id), (province_code), (minute)))
 select json_build_object(
-    'horizon', pg_current_snapshot()::text, 'as_of', statement_timestamp(),
+    'horizon', pg_current_snapshot()::text, 'as_of', now(),
     'minutes', (select coalesce(json_agg(json_build_array(minute, value, quantity)), '[]') from minutes where minute is not null),
     'retailers', (select coalesce(json_agg(json_build_array(retailer_id, json_build_array(value, quantity, lines))), '[]')
                   from minutes where retailer_id is not null),
     'provinces', (select coalesce(json_agg(json_build_array(province_code, json_build_array(value, quantity, lines))), '[]')
                   from minutes where province_code is not null),
-    'stores', (select coalesce(json_agg(json_build_array(store_id, json_build_array(value, quantity, lines))), '[]')
-               from hours where store_id is not null),
-    'products', (select coalesce(json_agg(json_build_array(h.product_id, h.value, h.quantity, p.gtin, p.code, p.name_zh, p.name_en)), '[]')
-                 from hours h join product p on p.id = h.product_id where h.product_id is not null),
     'recent', (select coalesce(json_agg(json_build_array(l.sale_id, l.store_id, s.completed_at, json_build_array(l.line, l.product_id,
                       l.brand_id, (l.quantity * 1000)::bigint, l.amount, p.gtin, coalesce(p.code, l.code), p.name_zh, p.name_en))), '[]')
                from (select * from sale_line where brand_id = :brand and business_date = DAY
@@ -66,6 +59,18 @@ select json_build_object(
     'sellers', (select coalesce(json_agg(json_build_array(store_id, days, value, latest_start, last_on)), '[]')
                 from usual_brand where brand_id = :brand and days >= {HABIT_DAYS}
                 and exists (select from usual_state where name = 'brands' and day = DAY)))::text"""
+
+LOAD_HOURS = """
+with hours as materialized (
+    select store_id, product_id, sum(value) as value, (sum(quantity) * 1000)::bigint as quantity, sum(lines) as lines
+    from product_hour where brand_id = :brand and business_date = DAY and retailer_id = any (cast(:retailers as integer[]))
+    and product_id = any (array(select id from product where brand_id = :brand or former_brand_ids @> array[cast(:brand as integer)]))
+    group by grouping sets ((store_id), (product_id)))
+select json_build_object(
+    'stores', (select coalesce(json_agg(json_build_array(store_id, json_build_array(value, quantity, lines))), '[]')
+               from hours where store_id is not null),
+    'products', (select coalesce(json_agg(json_build_array(h.product_id, h.value, h.quantity, p.gtin, p.code, p.name_zh, p.name_en)), '[]')
+                 from hours h join product p on p.id = h.product_id where h.product_id is not null))::text"""
 
 
 class Sums(msgspec.Struct, array_like=True):
@@ -113,14 +118,19 @@ class Seller(msgspec.Struct, array_like=True):
     last_on: date
 
 
+class LoadedHours(msgspec.Struct):
+    """The half of a load that comes from product_hour."""
+
+    stores: list[tuple[int, Sums]]
+    products: list[LoadedProduct]
+
+
 class LoadedBrand(Loaded):
-    """A load of a brand."""
+    """The other half of a load of a brand."""
 
     minutes: list[tuple[int, int, int]]
     retailers: list[tuple[int, Sums]]
     provinces: list[tuple[int, Sums]]
-    stores: list[tuple[int, Sums]]
-    products: list[LoadedProduct]
     recent: list[RecentLine]
     launches: list[LaunchedProduct]
     sellers: list[Seller]
@@ -132,16 +142,16 @@ class BrandState(Folded):
     kind = "brand"
     shape = BrandDocument
 
-    def __init__(self, atlas: Atlas, brand_id: int, day: date, zone: str, currency: str, loaded: LoadedBrand) -> None:
+    def __init__(self, atlas: Atlas, brand_id: int, day: date, zone: str, currency: str, loaded: LoadedBrand, hours: LoadedHours) -> None:
         super().__init__(day, zone, loaded)
         self.atlas = atlas
         self.owner = atlas.brands[brand_id]
         self.currency = currency
         self.minutes = {minute: [value, quantity] for minute, value, quantity in loaded.minutes}
         self.places = {"retailers": dict(loaded.retailers), "provinces": dict(loaded.provinces)}
-        self.stores = dict(loaded.stores)
+        self.stores = dict(hours.stores)
         self.today = Sums(*(sum(getattr(each, name) for _, each in loaded.retailers) for name in Sums.__struct_fields__))
-        self.products = ProductTally(loaded.products)
+        self.products = ProductTally(hours.products)
         self.launches = loaded.launches
         self.sellers = sorted(loaded.sellers, key=lambda each: (-each.value // each.days, each.store_id))
         self.recent: list[tuple[Any, LinePassing]] = []
@@ -149,14 +159,28 @@ class BrandState(Folded):
             keep_newest(self.recent, (each.sale_id, -each.line.line), self.maker(each.store_id, each.completed_at, each.line))
 
     @staticmethod
-    async def load(reader: Reader, atlas: Atlas, brand_id: int, day: date, zone: str) -> "BrandState":
-        """The state as of the reader's snapshot."""
-        traded = await reader.rows(
-            f"select retailer_id from brand_day where business_date = {day_literal(day)} and brand_id = :brand", brand=brand_id
+    async def load(reader: Reader, database: Database, atlas: Atlas, brand_id: int, day: date, zone: str) -> "BrandState":
+        """The state as of the reader's snapshot, which a second reader of the same scope shares."""
+        traded = await reader.row(
+            f"""select array(select retailer_id from brand_day where business_date = {day_literal(day)} and brand_id = :brand) as retailers,
+                       pg_export_snapshot() as snapshot""",
+            brand=brand_id,
         )
-        currency, retailers = one_currency(atlas, [each.retailer_id for each in traded])
-        value = await reader.value(LOAD.replace("DAY", day_literal(day)), brand=brand_id, retailers=retailers)
-        return BrandState(atlas, brand_id, day, zone, currency, msgspec.json.decode(value, type=LoadedBrand))
+        assert traded is not None
+        currency, retailers = one_currency(atlas, traded.retailers)
+        async with database.read(reader.scope, traded.snapshot) as second:
+            halves = await asyncio.gather(
+                reader.value(LOAD.replace("DAY", day_literal(day)), brand=brand_id, retailers=retailers),
+                second.value(LOAD_HOURS.replace("DAY", day_literal(day)), brand=brand_id, retailers=retailers),
+                return_exceptions=True,  # neither connection is given back while it is at work
+            )
+        texts: list[str] = []
+        for each in halves:
+            if isinstance(each, BaseException):
+                raise each
+            texts.append(each)
+        loaded, hours = msgspec.json.decode(texts[0], type=LoadedBrand), msgspec.json.decode(texts[1], type=LoadedHours)
+        return BrandState(atlas, brand_id, day, zone, currency, loaded, hours)
 
     def count(self, sale: LedgerSale) -> None:
         if sale.business_date != self.day or self.atlas.currency(sale.retailer_id) != self.currency:

@@ -24,7 +24,7 @@ BEFORE, AFTER = timedelta(hours=2), timedelta(hours=6)
 
 # Each retailer's last keys by the primary key of sale_key, then the newest of those: no index of its own, whatever the day holds.
 LOAD = """select json_build_object(
-    'horizon', pg_current_snapshot()::text, 'as_of', statement_timestamp(),
+    'horizon', pg_current_snapshot()::text, 'as_of', now(),
     'minutes', (select coalesce(json_agg(json_build_array(minute, json_build_array(value, tickets, items, returns, return_value, voids))), '[]')
                 from (select minute, sum(value) as value, sum(tickets) as tickets, sum(items) as items, sum(returns) as returns,
                              sum(return_value) as return_value, sum(voids) as voids from retailer_minute

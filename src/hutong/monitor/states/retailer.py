@@ -12,12 +12,12 @@ import msgspec
 from hutong.monitor.atlas import Atlas
 from hutong.monitor.documents import TROUBLE, RetailerDocument, Status, StoreCell
 from hutong.monitor.fold import WEEK, Loaded, MinuteTally, Trading, identity
-from hutong.monitor.habit import STEP_MINUTES, UNKNOWN, Habit, Span, open_span, status
+from hutong.monitor.habit import STEP_MINUTES, UNKNOWN, Habit, Span, span_of, status
 from hutong.monitor.ledger import SALE, LedgerSale, day_literal
 from hutong.platform.database import Reader
 
 LOAD = """select json_build_object(
-    'horizon', pg_current_snapshot()::text, 'as_of', statement_timestamp(),
+    'horizon', pg_current_snapshot()::text, 'as_of', now(),
     'minutes', (select coalesce(json_agg(json_build_array(minute, json_build_array(value, tickets, items, returns, return_value, voids))), '[]')
                 from retailer_minute where business_date = DAY and retailer_id = :retailer),
     'week', (select coalesce(json_agg(json_build_array(minute, json_build_array(value, tickets, items, returns, return_value, voids))), '[]')
@@ -59,7 +59,7 @@ class RetailerState(Trading):
         self.habits = {each.store_id: each for each in loaded.habits}
         self.stores = {each.id: StoreTally(each.id) for each in atlas.stores_of.get(retailer_id, []) if counts(each.closed_on, day)}
         self.stores |= {each.store_id: each for each in loaded.stores if each.store_id in atlas.stores}
-        self.spans: dict[int, Span | None] = {each: open_span(atlas.stores[each].hours, day.weekday()) for each in self.stores}
+        self.spans: dict[int, Span | None] = {each: span_of(bytes(atlas.stores[each].hours), day.weekday()) for each in self.stores}
         self.statuses: dict[int, Status] = {}
         self.status_counts: Counter[Status] = Counter()
         self.step: int | None = -1
@@ -76,7 +76,7 @@ class RetailerState(Trading):
         tally = self.stores.get(sale.store_id)
         if tally is None:
             tally = self.stores[sale.store_id] = StoreTally(sale.store_id)
-            self.spans[sale.store_id] = open_span(self.atlas.stores[sale.store_id].hours, self.day.weekday())
+            self.spans[sale.store_id] = span_of(bytes(self.atlas.stores[sale.store_id].hours), self.day.weekday())
         tally.value += sale.total
         tally.tickets += sale.kind == SALE
         tally.last = sale.minute if tally.last is None else max(tally.last, sale.minute)

@@ -16,7 +16,7 @@ from hutong.platform.database import Reader
 TOP = 10
 
 LOAD = """select json_build_object(
-    'horizon', pg_current_snapshot()::text, 'as_of', statement_timestamp(),
+    'horizon', pg_current_snapshot()::text, 'as_of', now(),
     'minutes', (select coalesce(json_agg(json_build_array(minute, json_build_array(value, tickets, items, returns, return_value, voids))), '[]')
                 from store_minute where retailer_id = :retailer and store_id = :store and business_date = DAY),
     'week', (select coalesce(json_agg(json_build_array(minute, json_build_array(value, tickets, items, returns, return_value, voids))), '[]')

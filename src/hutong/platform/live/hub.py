@@ -29,7 +29,8 @@ RELOAD_SECONDS = 1.0
 """Loads of the same topic are at least this far apart."""
 MOST_TOPICS = 3_000
 MOST_IDLE = 500
-LOADS_AT_ONCE = 4
+LOADS_AT_ONCE = 3
+"""A load takes up to two of the process's connections."""
 
 log = structlog.get_logger()
 
