@@ -1,0 +1,1 @@
+"""What must never happen: seen, changed or run by somebody whose it is not."""
