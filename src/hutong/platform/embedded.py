@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event
-from typing import IO, Any
+from typing import IO
 from urllib.parse import quote
 
 import psutil
@@ -33,6 +33,7 @@ unix_socket_permissions = 0700
 """
 # max_locks_per_transaction: a query over a year of daily partitions takes one lock a partition and index.
 START_SECONDS = 180
+STOP_SECONDS = 60
 
 
 class EmbeddedPostgres:
@@ -178,15 +179,19 @@ class EmbeddedPostgres:
             self._users = None
 
     def _shut_down(self) -> None:
-        if not self.is_running():
+        # By signals (fast, then immediate shutdown), not by pg_ctl: that runs as PostgreSQL's user, which has no way into the
+        # folder once somebody closes a folder above it, and would leave the server running.
+        try:
+            pid = int((self.folder / "postmaster.pid").read_text().split("\n", 1)[0])
+        except (OSError, ValueError):
             return
-        who: dict[str, Any] = {} if self.server.system_user is None else {"user": self.server.system_user}
-        for mode in ("fast", "immediate"):
-            command = [str(self.bin("pg_ctl")), "-w", "-t", "60", "-m", mode, "-D", str(self.folder), "stop"]
-            # In a session of its own: Ctrl-C goes to the whole foreground group and would end pg_ctl before the server.
-            done = subprocess.run(command, cwd="/", check=False, capture_output=True, start_new_session=True, **who)
-            if done.returncode == 0:
+        for number in (signal.SIGINT, signal.SIGQUIT):
+            if not self._is_ours(pid):
                 return
+            _signal(pid, number)
+            deadline = time.monotonic() + STOP_SECONDS
+            while self._is_ours(pid) and time.monotonic() < deadline:
+                time.sleep(0.02)
 
     def _log_end(self) -> str:
         log = self.folder / "log"
