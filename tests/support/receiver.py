@@ -14,6 +14,9 @@ def http(status: int, headers: str = "", body: bytes = b"") -> bytes:
     return f"HTTP/1.1 {status} Said\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body
 
 
+FINE = http(204)
+
+
 @dataclass
 class Received:
     """One request: its path, headers (names in lower case) and body."""
@@ -29,7 +32,7 @@ class Receiver:
 
     port: int = 0
     scheme: str = "http"
-    reply: Reply = field(default_factory=lambda: http(204))
+    reply: Reply = FINE
     requests: list[Received] = field(default_factory=list)
     connections: int = 0
     together: int = 0
@@ -61,7 +64,7 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiving(reply: Reply = http(204), tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
+async def receiving(reply: Reply = FINE, tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
     """A receiver on a free port of 127.0.0.1."""
     receiver = Receiver(reply=reply, scheme="https" if tls else "http")
     tasks: set[asyncio.Task[None]] = set()

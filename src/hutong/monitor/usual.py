@@ -1,24 +1,17 @@
 """Counts what is usual, every night: each store's weekdays, who sells which brand, and the days of new products."""
 
-import asyncio
 from datetime import date, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
-import structlog
-
 from hutong.kernel.clock import now
-from hutong.kernel.errors import HutongError
 from hutong.monitor.topics import COUNTED
+from hutong.platform.config import Settings
 from hutong.platform.database import Database, UnitOfWork
 from hutong.platform.scope import Scope
 
 WEEKS = 4
 LAUNCH_DAYS = 90
-CHECK_SECONDS = 600.0
 LOCK = 7406010
-
-log = structlog.get_logger()
 
 # The last four same weekdays of each weekday, hour by hour. Dates are written into the statement, a partition each.
 STORES = """
@@ -95,16 +88,8 @@ async def is_stale(database: Database, day: date) -> bool:
     return counted != day
 
 
-async def keep_usual(database: Database, zone: str) -> None:
-    """Count what is usual at start if it is stale, and again each night. Runs for ever; an outage only delays it."""
-    where: Any = ZoneInfo(zone)
-    while True:
-        day = now().astimezone(where).date()
-        try:
-            if await is_stale(database, day):
-                await refresh_usual(database, day)
-        except HutongError as error:
-            log.warning("what is usual could not be counted, trying again later", error=error.detail)
-        except Exception:
-            log.exception("what is usual could not be counted")
-        await asyncio.sleep(CHECK_SECONDS)
+async def count_usual(database: Database, settings: Settings) -> None:
+    """Count what is usual if it was last counted for another day than the network's today: a job, due every few minutes."""
+    day = now().astimezone(ZoneInfo(settings.network_zone)).date()
+    if await is_stale(database, day):
+        await refresh_usual(database, day)
