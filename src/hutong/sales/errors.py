@@ -1,6 +1,6 @@
 """What can be wrong with a sale, each with a stable code that an integrator branches on."""
 
-from hutong.kernel.errors import Conflict, Invalid
+from hutong.kernel.errors import Conflict, Invalid, NotFound
 
 
 class SaleDoesNotAddUp(Invalid):
@@ -34,8 +34,8 @@ class TooLate(Invalid):
     code, title = "too_late", "The sale is too old"
 
 
-class UnknownStore(Invalid):
-    """The store or till is not one that this key may send sales for."""
+class UnknownStore(NotFound):
+    """The store or till is not there, or not one that this key may send sales for: the two answer alike."""
 
     code, title = "unknown_store", "The store or till is not known"
 

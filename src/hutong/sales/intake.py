@@ -38,7 +38,8 @@ class Intake:
         self._touched_at = time.monotonic()
 
     async def capture_one(self, body: bytes, by: Principal) -> tuple[Sale, Result]:
-        """Capture one sale. Raises HutongError for a sale that cannot be read or breaks a rule."""
+        """Capture one sale. Raises Forbidden for who captures nowhere, HutongError for a sale that breaks a rule."""
+        by.must_somewhere(Permission.CAPTURE_SALES)
         sale = read_sale(body)
         prepared = await self._prepare([sale], by)
         if isinstance(prepared[0], HutongError):
@@ -48,7 +49,8 @@ class Intake:
         return sale, results[0]
 
     async def capture_batch(self, body: bytes, by: Principal) -> list[tuple[UUID | str | None, Result]]:
-        """Capture up to 1,000 sales, each with a result of its own, in order. Raises Malformed if the batch cannot be read."""
+        """Capture up to 1,000 sales, each with a result of its own, in order. Raises Forbidden, Malformed if the batch cannot be read."""
+        by.must_somewhere(Permission.CAPTURE_SALES)
         read = [_read_or_error(raw) for raw in read_batch(body)]
         prepared = await self._prepare([each for each in read if isinstance(each, Sale)], by)
         answers: list[tuple[UUID | str | None, Result]] = []
@@ -112,6 +114,8 @@ class Intake:
                 earliest = oldest_allowed(at.date(), self._late_days, history, EARLIEST)
                 till_id = await self._till(sale, outlet, by)
                 prepared.append(prepare(sale, outlet, till_id, by.actor, at, earliest))
+            except UnknownStore as error:
+                prepared.append(error)
             except NotFound:
                 prepared.append(UnknownStore(f"Store {sale.store} is not one that this key may send sales for.", field="store"))
             except HutongError as error:

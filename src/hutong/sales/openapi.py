@@ -16,7 +16,7 @@ def capture_openapi() -> tuple[dict[str, Any], dict[str, Any]]:
         "description": "Problem document (RFC 9457)",
         "content": {"application/problem+json": {"schema": {"$ref": _REF.format(name="Problem")}}},
     }
-    refused = {str(status): problem for status in (400, 401, 403, 409, 413, 422, 429, 503)}
+    refused = {str(status): problem for status in (400, 401, 403, 404, 409, 413, 422, 429, 503)}
     batch = {
         "type": "object",
         "properties": {"sales": {"type": "array", "items": sale, "minItems": 1, "maxItems": MAX_BATCH}},
