@@ -107,7 +107,7 @@ def demonstration(tmp_path: Path) -> Iterator[Demonstration]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_it_starts_trades_survives_kills_and_leaves_nothing_running(demonstration: Demonstration) -> None:
+def test_it_starts_trades_keeps_others_out_survives_kills_and_leaves_nothing_running(demonstration: Demonstration) -> None:
     demonstration.start().ready()
     printed = demonstration.printed()
     assert re.search(r"[1-9][0-9,]* sales of last week", printed), printed
@@ -116,6 +116,7 @@ def test_it_starts_trades_survives_kills_and_leaves_nothing_running(demonstratio
     until(lambda: demonstration.sales() > first + 5, demonstration.printed)
     assert httpx.get(f"{demonstration.url}/healthz", trust_env=False).status_code == 200
 
+    others_are_kept_out(demonstration)
     server, trade = demonstration.child("server"), demonstration.child("trade")
     os.kill(server, signal.SIGKILL)
     os.kill(trade, signal.SIGKILL)
@@ -139,6 +140,19 @@ def test_it_starts_trades_survives_kills_and_leaves_nothing_running(demonstratio
     must_be_gone(demonstration)
 
 
+def others_are_kept_out(demonstration: Demonstration) -> None:
+    """Two more that cannot be: one in the same folder, one on the same port."""
+    same_folder, same_port = Demonstration(demonstration.folder), Demonstration(demonstration.folder / "other")
+    same_folder.log = demonstration.folder / "second.log"
+    same_port.folder.mkdir()
+    same_port.port = demonstration.port
+    same_folder.start()
+    same_port.start()
+    until(lambda: same_folder.process_ended() and same_port.process_ended())
+    assert "Another `hutong demo` runs in" in same_folder.printed()
+    assert f"Port {demonstration.port}" in same_port.printed()
+
+
 def must_be_gone(demonstration: Demonstration) -> None:
     """PostgreSQL takes its pid file away, which its stopping waits for, some milliseconds before its process is gone."""
     deadline = time.monotonic() + 3
@@ -153,24 +167,3 @@ def nothing_is_there_twice(demonstration: Demonstration) -> None:
             "select count(*), count(distinct id), count(distinct (till_id, business_date, receipt)) from sale"
         ).fetchone()  # type: ignore[misc]
     assert sales == ids == receipts
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_a_port_in_use_and_a_second_demonstration_are_said_plainly(demonstration: Demonstration) -> None:
-    demonstration.start("--no-trade").ready()
-    same_folder = Demonstration(demonstration.folder)
-    same_folder.log = demonstration.folder / "second.log"
-    same_folder.start()
-    until(same_folder.process_ended)
-    assert "Another `hutong demo` runs in" in same_folder.printed()
-    same_port = Demonstration(demonstration.folder / "other")
-    same_port.folder.mkdir()
-    same_port.port = demonstration.port
-    same_port.start()
-    until(same_port.process_ended)
-    assert f"Port {demonstration.port}" in same_port.printed()
-    demonstration.end(signal.SIGTERM)
-    assert demonstration.process is not None
-    assert demonstration.process.returncode == 143, demonstration.printed()
-    must_be_gone(demonstration)
