@@ -90,7 +90,9 @@ def _make_role(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         if connection.execute("select from pg_roles where rolname = 'hutong_app'").fetchone() is None:
             connection.execute("create role hutong_app nologin")
-        connection.execute("do $$ begin execute format('grant hutong_app to %I', current_user); end $$")
+        # Where somebody else made the role, we may not grant it; to be a member of it is enough.
+        connection.execute("""do $$ begin execute format('grant hutong_app to %I', current_user); exception when insufficient_privilege then
+            if not pg_has_role(current_user, 'hutong_app', 'member') then raise; end if; end $$""")
 
 
 def _run(program: str, *arguments: str) -> None:

@@ -5,6 +5,7 @@ import re
 import secrets
 import time
 from functools import lru_cache
+from inspect import isfunction
 from typing import Any
 
 import structlog
@@ -152,6 +153,8 @@ def route_template(scope: Scope) -> str:
     """The pattern that the address matched (``/v1/sales/{id}``): what metrics may count by without end."""
     route: Any = scope.get("route")
     path = getattr(route, "path_format", None) or getattr(route, "path", None)
+    if path is None and isfunction(scope.get("endpoint")) and not scope.get("path_params"):
+        path = scope["path"]  # a plain Starlette route, such as capture's, tells no pattern; without parameters its path is one
     return str(path) if path else "unmatched"
 
 
