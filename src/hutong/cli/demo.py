@@ -80,7 +80,7 @@ def demo(
                 if network.day != today():
                     network = make_network(settings, url, len(network.shops), password)
                 if trade:
-                    first_history(settings, network, local_url(host, port), history, rate)
+                    first_history(settings, network, children[0], local_url(host, port), history, rate)
                     children.append(trade_child(settings, local_url(host, port), rate, len(network.shops), history))
                     children[1].start()
                 welcome(settings, network, rate if trade else 0.0)
@@ -237,7 +237,7 @@ def start_and_wait(server: "Child", settings: "Settings", host: str, port: int) 
     step(f"The web server answers at {settings.base_url}", began)
 
 
-def first_history(settings: "Settings", network: SeededNetwork, url: str, count: int, rate: float) -> None:
+def first_history(settings: "Settings", network: SeededNetwork, server: "Child", url: str, count: int, rate: float) -> None:
     """At the first start, play the days that pages compare with before anybody looks; later the player fills gaps by itself."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -249,18 +249,26 @@ def first_history(settings: "Settings", network: SeededNetwork, url: str, count:
     if not count or read_diary(settings.data_dir).days:
         return
     began, tally = time.monotonic(), Tally()
+    if not notes.is_terminal:
+        note(f"Playing last week, yesterday and today so far in {count} stores")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=notes, transient=True) as progress:
         task = progress.add_task("Playing last week and yesterday", total=None)
 
+        async def watch() -> None:
+            while True:
+                server.look_after()
+                await asyncio.sleep(LOOK_EVERY)
+
         async def play() -> int:
-            post = Post(url, network.keys, tally)
+            post, watching = Post(url, network.keys, tally), asyncio.create_task(watch())
             try:
                 return await play_history(
                     Market(len(network.shops)), post, settings.data_dir, count, rate, time.time(),
                     lambda done, expected: progress.update(task, completed=done, total=max(done, expected)),
                 )  # fmt: skip
             finally:
+                watching.cancel()
                 await post.close()
 
         sent = asyncio.run(play())

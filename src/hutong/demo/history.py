@@ -19,7 +19,7 @@ BATCH, AT_ONCE = 1_000, 4
 MOST = 150_000
 """Sales that a history has at most: in a small network each store trades so much that fewer stores have to do."""
 _SHARES = {
-    "baihe-market": 11, "fenghe-fresh": 8, "jiejiao-express": 8, "jiejiao-24": 6, "yunjin-dept": 4, "xinghui-store": 4,
+    "baihe-market": 11, "fenghe-fresh": 8, "jiejiao-express": 9, "jiejiao-24": 5, "yunjin-dept": 4, "xinghui-store": 4,
     "xinghui-digital": 3, "yunjin-outlet": 2, "baihe-hyper": 1, "fenghe-plaza": 1,
 }  # fmt: skip
 """How many of 48 pilot stores are of which chain: small ones rather than large, or their history would take minutes to send."""

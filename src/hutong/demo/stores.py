@@ -17,7 +17,7 @@ GLN_PREFIX = "952"
 
 FIRST_CITY = 310106
 FIRST_ROAD = ("南京西路", "West Nanjing Road")
-FLAGSHIPS = {"baihe-market": (4.0, 10), "jiejiao-24": (2.5, 4), "baihe-hyper": (1.0, 14), "fenghe-plaza": (1.0, 12)}
+FLAGSHIPS = {"baihe-market": (4.0, 10), "jiejiao-24": (1.6, 4), "baihe-hyper": (1.0, 14), "fenghe-plaza": (1.0, 12)}
 """Each chain's first store is in that road: how large it is, and its tills, where that is not as usual."""
 
 _ROADS = """
