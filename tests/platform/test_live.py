@@ -356,3 +356,35 @@ async def test_quiet_topics_go_on_saying_up_to_when_they_are_complete(database: 
         frames = [each["data"] for each in line.events if each["event"] == "frame"]
         assert all(not each["set"] and not each["cells"] for each in frames)
         assert frames[-1]["as_of"] > line.events[0]["data"]["as_of"]
+
+
+async def test_a_hub_closes_while_its_tail_is_being_stopped(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hutong.platform.live.hub.KEEP_SECONDS", 0.0)
+    for _ in range(3):
+        hub = Hub(database, CountSource(database))
+        await hub.start()
+        await hub.open("a")
+        async with asyncio.timeout(10):
+            while hub.topics:  # the keeper drops the topic, and stops the tail next
+                await asyncio.sleep(0)
+        await asyncio.wait_for(hub.close(), 10)
+
+
+async def test_a_state_that_cannot_count_an_item_is_loaded_afresh_and_others_go_on(
+    database: Database, owner: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumble(_state: CountState, _item: Happened) -> None:
+        raise ValueError("cannot be counted")
+
+    async with running_hub(database) as hub:
+        broken, sound = Line(hub, await hub.open("a")), Line(hub, await hub.open("b"))
+        await broken.counted("a", 0)
+        await sound.counted("b", 0)
+        monkeypatch.setattr(hub.topics["a"].state, "apply", stumble.__get__(hub.topics["a"].state))
+        await happen(hub, owner, "a")
+        await happen(hub, owner, "b")
+        await sound.counted("b", 1)
+        await broken.counted("a", 1)
+        await happen(hub, owner, "a")
+        await broken.counted("a", 2)
+        assert [each["event"] for each in broken.events].count("snapshot") == 2

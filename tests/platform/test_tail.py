@@ -175,3 +175,22 @@ async def test_many_commits_become_few_notifications_and_none_is_needed_to_be_to
     assert 1 <= len(heard) <= 4
     await notifier.stop()
     await listening.close()
+
+
+async def test_a_step_that_can_never_be_handled_is_given_up_as_an_overrun(database: Database) -> None:
+    told: list[Step] = []
+
+    async def handle(_connection: psycopg.AsyncConnection[Any], step: Step) -> None:
+        if any(each.kind == "poison" for each in step.events):
+            raise ValueError("cannot be handled")
+        told.append(step)
+
+    connection = await writer(database)
+    tail = Tail(database, handle)
+    await tail.start()
+    await write(connection, "poison")
+    await until(lambda: any(each.overrun for each in told))
+    await write(connection, "sound")
+    await until(lambda: any(event.kind == "sound" for each in told for event in each.events))
+    await tail.stop()
+    await connection.close()

@@ -28,6 +28,8 @@ MOST_EVENTS = 20_000
 """A step with more news than this is not told one by one: whoever follows loads afresh."""
 LONGEST_TRANSACTION = timedelta(days=1)
 """Events carry their transaction's start; partitions of the log older than this before the last step are not looked at."""
+MOST_STUMBLES = 3
+"""A step that failed so often, though the database answers, is given up: whoever follows loads afresh."""
 LONGEST_PAUSE = timedelta(hours=6)
 """After a longer pause between two steps whoever follows loads afresh; later partitions of the log are not looked at."""
 
@@ -136,6 +138,7 @@ class Tail:
         self.horizon: Horizon | None = None
         self.at = datetime.now(UTC)
         self.failing = False
+        self._stumbles = 0
         self._wake = asyncio.Event()
         self._started = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -155,11 +158,7 @@ class Tail:
     async def stop(self) -> None:
         """Stop following; a later ``start`` begins anew."""
         tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await cancel(*tasks)
 
     @property
     def running(self) -> bool:
@@ -180,6 +179,10 @@ class Tail:
                 if not self.failing:
                     log.warning("the tail lost the database, trying again", error=str(error), outage=is_outage(error))
                 self.failing = True
+            except Exception:
+                log.exception("a step could not be handled")
+                self.failing = True
+                self._stumbles += 1
             finally:
                 if connection is not None:
                     with suppress(psycopg.Error, OSError):
@@ -196,7 +199,10 @@ class Tail:
                     self.horizon, self.at = await read_horizon(connection)
                 else:
                     step = await read_news(connection, self.horizon, self.at)
+                    if self._stumbles >= MOST_STUMBLES:  # something in it cannot be handled: go on without it
+                        step = Step(step.horizon, step.as_of, [], overrun=True)
                     await self.handle(connection, step)
+                    self._stumbles = 0
                     self.horizon, self.at = step.horizon, step.as_of
             self.failing = False
             self._started.set()
@@ -222,6 +228,14 @@ class Tail:
                         await connection.close()
             except (psycopg.Error, OSError, TimeoutError):
                 await asyncio.sleep(1)
+
+
+async def cancel(*tasks: "asyncio.Task[Any]") -> None:
+    """Cancel tasks and wait until they are over, whatever they end with. A cancellation of the caller is not swallowed."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
 
 
 async def network_connection(database: Database) -> psycopg.AsyncConnection[Any]:
@@ -251,9 +265,7 @@ class Notifier:
         """Stop telling."""
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await cancel(task)
 
     def poke(self) -> None:
         """Something was committed here. Never waits, never fails."""

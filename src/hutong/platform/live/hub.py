@@ -4,7 +4,6 @@ import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Sequence
-from contextlib import suppress
 from typing import Any, Protocol
 
 import msgspec
@@ -16,7 +15,7 @@ from hutong.kernel.errors import HutongError, Unavailable
 from hutong.platform.database import Database
 from hutong.platform.live.frames import Whole
 from hutong.platform.live.topic import Item, State, Topic, Watcher
-from hutong.platform.tail import Event, Notifier, Step, Tail
+from hutong.platform.tail import Event, Notifier, Step, Tail, cancel
 
 FRAME_SECONDS = 0.25
 """Frames of a topic are at least this far apart; the first change after a pause goes out at once."""
@@ -96,12 +95,7 @@ class Hub:
     async def close(self) -> None:
         """End all streams and stop."""
         self.end_streams("closing")
-        tasks = [*self._loading.values(), *([self._keeper] if self._keeper else [])]
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError, Exception):
-                await task
+        await cancel(*self._loading.values(), *([self._keeper] if self._keeper else []))
         await self.tail.stop()
         await self.notifier.stop()
         for topic in list(self.topics.values()):
@@ -207,7 +201,7 @@ class Hub:
             for key in self.source.keys_of(item):
                 topic = topics.get(key)
                 if topic is not None:
-                    topic.feed(item)
+                    self._feed(topic, item)
         for key in list(topics) if step.overrun else news.reload:
             if key in topics:
                 self._reload(topics[key])
@@ -217,6 +211,14 @@ class Hub:
             topic.as_of = max(topic.as_of, step.as_of)
             if topic.dirty:
                 self._touch(topic)
+
+    def _feed(self, topic: Topic, item: Item) -> None:
+        """Count an item; a state that cannot is loaded afresh, and stops nobody else."""
+        try:
+            topic.feed(item)
+        except Exception:
+            log.exception("a state could not count an item; the topic is loaded afresh", topic=topic.name)
+            self._reload(topic)
 
     # frames --------------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from hutong.kernel.errors import HutongError, TooManyRequests, Unavailable
 from hutong.platform.live.frames import server_sent
 from hutong.platform.live.hub import Hub
 from hutong.platform.live.topic import Topic, Watcher
+from hutong.platform.tail import cancel
 
 LIMIT_SECONDS = 600.0
 """A stream ends itself after at most this long, up to a tenth earlier so that not all come back at once."""
@@ -66,15 +67,11 @@ class EventStream(Response):
             await self._send(watcher, send)
         finally:
             timer.cancel()
-            for task in tasks:
-                task.cancel()
             self.hub.unwatch(self.topic, watcher)
             streams[self.who] -= 1
             if not streams[self.who]:
                 del streams[self.who]
-            for task in tasks:
-                with suppress(asyncio.CancelledError):
-                    await task
+            await cancel(*tasks)
 
     async def _send(self, watcher: Watcher, send: Send) -> None:
         data = [f"retry: {RETRY_MS}\n\n".encode(), *watcher.take(now())]
