@@ -1,6 +1,8 @@
 """One network with rows in every table, and everybody who might ask: what the security tests share within a module."""
 
+import json
 import secrets
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,6 +27,7 @@ PEOPLE = (
 )  # fmt: skip
 KEYS = ("key-one", "key-poor", "key-two", "key-brand", "key-brand-two", "till", "till-s02", "till-two")
 EVERYBODY = (*PEOPLE, *KEYS)
+OUTSIDE = "https://93.184.216.34/x"
 FAR_AWAY = ("203.0.113.9", 50_000)
 """Whose requests come from this machine itself may see more (metrics)."""
 
@@ -129,6 +132,25 @@ class Stage:
         sql = "insert into api_key (name, hint, key_hash, retailer_id, permissions) values ('fresh', 'hk_', %s, %s, '{sales:read}') returning id"
         return self.id(sql, secrets.token_bytes(32), self.network.one.id)
 
+    def webhook(self) -> str:
+        """A webhook of the first retailer."""
+        webhook, secret = str(uuid7()), "whsec_" + b64encode(secrets.token_bytes(32)).decode()
+        sql = "insert into webhook (id, retailer_id, url, kinds, secret) values (%s, %s, %s, '{sale.captured}', %s)"
+        self.owner.execute(sql, [webhook, self.network.one.id, self.address(), secret])
+        return webhook
+
+    def address(self) -> str:
+        """An address for a webhook. Those made before for it are ended: there may be so many only."""
+        self.owner.execute("update webhook set deleted_at = now() where deleted_at is null and url = %s", [OUTSIDE])
+        return OUTSIDE
+
+    def delivery(self, webhook: str) -> str:
+        """A dead delivery of a webhook of the first retailer."""
+        sql = "insert into webhook_delivery (id, webhook_id, retailer_id, kind, payload, status) values (%s, %s, %s, 'ping', '{}', 'dead')"
+        delivery = str(uuid7())
+        self.owner.execute(sql, [delivery, webhook, self.network.one.id])
+        return delivery
+
     def product(self) -> tuple[int, str]:
         """A product under an own number of the first retailer."""
         code = self.name("9")
@@ -202,7 +224,8 @@ def fill(stage: Stage) -> None:
                    values (%s, %s, %s, %s, now() - interval '1 day')""",
                 [*place, store.tills[0].id, secrets.token_bytes(32)],
             )
-            owner.execute("insert into usual_day values (%s, %s, 1, '[]')", place)
+            habit = json.dumps([store.id, 4, [1] * 24, [1] * 24])
+            owner.execute("insert into usual_day select %s, %s, weekday, %s from generate_series(1, 7) weekday", [*place, habit])
             owner.execute("insert into usual_brand values (%s, %s, %s, 1, 1, 1, current_date)", [network.brands[0].id, *place])
     for login, person in network.people.items():
         retailer_code, _, brand_code = PLACES.get(login, (None, None, None))

@@ -236,7 +236,7 @@ async def import_report(request: Request, by: By, db: Db, step: Annotated[str, Q
     try:
         report = await _imported(request, by, db, write=step == "write")
     except HutongError as error:
-        if error.status >= 500 or error.status in (401, 403):
+        if error.status >= 500 or error.status in (401, 403, 404):
             raise
         failure = error
     return page_of(request, "import_report", by, report=report, failure=failure, shown=_shown(report))
