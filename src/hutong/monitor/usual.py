@@ -23,8 +23,7 @@ from (select d.retailer_id, d.store_id, d.days, h.hour, coalesce(m.value, 0) as 
       left join (select retailer_id, store_id, minute / 60 as hour, sum(value) as value, sum(tickets) as tickets
                  from store_minute where business_date in ({days}) group by 1, 2, 3) m
            on m.retailer_id = d.retailer_id and m.store_id = d.store_id and m.hour = h.hour) x
-group by retailer_id, store_id
-on conflict (retailer_id, weekday, store_id) do update set habit = excluded.habit"""
+group by retailer_id, store_id"""
 
 BRANDS = """
 insert into usual_brand (brand_id, retailer_id, store_id, days, value, latest_start, last_on)
@@ -54,6 +53,7 @@ async def refresh_usual(database: Database, day: date) -> None:
     async with database.work(Scope.of_network()) as uow:
         await uow.execute("select set_config('statement_timeout', '600000', true), set_config('lock_timeout', '600000', true)")
         await uow.execute("select pg_advisory_xact_lock(:lock)", lock=LOCK)
+        await uow.execute("delete from usual_day")  # a store that no longer trades has no habit
         for weekday in range(7):
             same = [day - timedelta(days=back) for back in range(1, WEEKS * 7 + 1) if (day - timedelta(days=back)).weekday() == weekday]
             await uow.execute(STORES.format(days=literals(same), weekday=weekday + 1))
