@@ -48,12 +48,12 @@ class Intake:
         self._note_seen([prepared[0]])
         return sale, results[0]
 
-    async def capture_batch(self, body: bytes, by: Principal) -> list[tuple[UUID | str | None, Result]]:
+    async def capture_batch(self, body: bytes, by: Principal) -> list[tuple[UUID | None, Result]]:
         """Capture up to 1,000 sales, each with a result of its own, in order. Raises Forbidden, Malformed if the batch cannot be read."""
         by.must_somewhere(Permission.CAPTURE_SALES)
         read = [_read_or_error(raw) for raw in read_batch(body)]
         prepared = await self._prepare([each for each in read if isinstance(each, Sale)], by)
-        answers: list[tuple[UUID | str | None, Result]] = []
+        answers: list[tuple[UUID | None, Result | None]] = []
         good: dict[int, tuple[int, PreparedSale]] = {}
         seen: set[tuple[int, int]] = set()
         ready = iter(prepared)
@@ -65,7 +65,7 @@ class Intake:
                 else:
                     seen.add(result.key)
                     good[position] = (len(good), result)
-                    answers.append((result.id, Unavailable()))
+                    answers.append((result.id, None))  # its place; the result comes with the commit
                     continue
             answers.append((each.id if isinstance(each, Sale) else None, result))
         if good:
@@ -74,7 +74,7 @@ class Intake:
             for position, (index, sale) in good.items():
                 answers[position] = (sale.id, results[index])
             self._note_seen(sales)
-        return answers
+        return [(sale_id, result) for sale_id, result in answers if result is not None]
 
     async def _submit_by_retailer(self, sales: Sequence[PreparedSale]) -> list[Result]:
         try:

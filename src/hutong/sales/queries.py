@@ -96,7 +96,12 @@ async def sales_page(
         conditions.append("s.store_id = :store")
     if after is not None:
         conditions.append("s.id < :after")
-    parameters: dict[str, Any] = {"retailers": None if retailers is None else list(retailers), "store": store_id, "after": after, "limit": limit + 1}
+    parameters: dict[str, Any] = {
+        "retailers": None if retailers is None else list(retailers),
+        "store": store_id,
+        "after": after,
+        "limit": limit + 1,
+    }
     if business_date is None:
         # No date: the keys' index gives the newest ids; as many as a page needs, or none are left.
         keys = await reader.rows(

@@ -60,7 +60,7 @@ def _answer(sale: Sale, captured_at: datetime) -> bytes:
     return _encode(Captured(sale.id, sale.kind, sale.business_date, sale.receipt, sale.total, captured_at))
 
 
-def _outcome(sale_id: UUID | str | None, result: Result) -> Outcome:
+def _outcome(sale_id: UUID | None, result: Result) -> Outcome:
     spelled = None if sale_id is None else str(sale_id)
     if isinstance(result, datetime):
         return Outcome(201, "captured", spelled, result)
