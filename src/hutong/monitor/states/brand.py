@@ -30,11 +30,12 @@ LAUNCHES = 5
 HABIT_DAYS = 4
 """On how many of the seven days before a store must have sold the brand to count as a seller of it."""
 
-# Two statements on two connections with one snapshot: each reads rows that lie all over the day, and half of the time is enough.
+# Two statements, at once, on two connections with one snapshot: each reads rows that lie scattered over the whole day. Words in
+# capitals are written into them.
 LOAD = f"""
 with minutes as materialized (
     select retailer_id, province_code, minute, sum(value) as value, (sum(quantity) * 1000)::bigint as quantity, sum(lines) as lines
-    from brand_minute where brand_id = :brand and business_date = DAY and retailer_id = any (cast(:retailers as integer[]))
+    from brand_minute where brand_id = :brand and business_date = DAY and RETAILERS
     group by grouping sets ((retailer_id), (province_code), (minute)))
 select json_build_object(
     'horizon', pg_current_snapshot()::text, 'as_of', now(),
@@ -46,7 +47,7 @@ select json_build_object(
     'recent', (select coalesce(json_agg(json_build_array(l.sale_id, l.store_id, s.completed_at, json_build_array(l.line, l.product_id,
                       l.brand_id, (l.quantity * 1000)::bigint, l.amount, p.gtin, coalesce(p.code, l.code), p.name_zh, p.name_en))), '[]')
                from (select * from sale_line where brand_id = :brand and business_date = DAY
-                     and retailer_id = any (cast(:retailers as integer[])) order by sale_id desc, line limit 20) l
+                     and RETAILERS order by sale_id desc, line limit 20) l
                join sale s on s.retailer_id = l.retailer_id and s.store_id = l.store_id and s.business_date = DAY and s.id = l.sale_id
                join product p on p.id = l.product_id),
     'launches', (select coalesce(json_agg(json_build_array(p.id, p.launched_on, p.gtin, p.code, p.name_zh, p.name_en, (
@@ -63,8 +64,8 @@ select json_build_object(
 LOAD_HOURS = """
 with hours as materialized (
     select store_id, product_id, sum(value) as value, (sum(quantity) * 1000)::bigint as quantity, sum(lines) as lines
-    from product_hour where brand_id = :brand and business_date = DAY and retailer_id = any (cast(:retailers as integer[]))
-    and product_id = any (array(select id from product where brand_id = :brand or former_brand_ids @> array[cast(:brand as integer)]))
+    from product_hour where brand_id = :brand and business_date = DAY and RETAILERS
+    and product_id = any (PRODUCTS)
     group by grouping sets ((store_id), (product_id)))
 select json_build_object(
     'stores', (select coalesce(json_agg(json_build_array(store_id, json_build_array(value, quantity, lines))), '[]')
@@ -163,15 +164,18 @@ class BrandState(Folded):
         """The state as of the reader's snapshot, which a second reader of the same scope shares."""
         traded = await reader.row(
             f"""select array(select retailer_id from brand_day where business_date = {day_literal(day)} and brand_id = :brand) as retailers,
+                       array(select id from product where brand_id = :brand or former_brand_ids @> array[cast(:brand as integer)]) as products,
                        pg_export_snapshot() as snapshot""",
             brand=brand_id,
         )
         assert traded is not None
         currency, retailers = one_currency(atlas, traded.retailers)
+        condition = "true" if len(retailers) == len(atlas.retailers) else f"retailer_id = any ({id_list(retailers)})"
+        written = {"DAY": day_literal(day), "RETAILERS": condition, "PRODUCTS": id_list(traded.products)}
         async with database.read(reader.scope, traded.snapshot) as second:
             halves = await asyncio.gather(
-                reader.value(LOAD.replace("DAY", day_literal(day)), brand=brand_id, retailers=retailers),
-                second.value(LOAD_HOURS.replace("DAY", day_literal(day)), brand=brand_id, retailers=retailers),
+                reader.value(fill(LOAD, written), brand=brand_id),
+                second.value(fill(LOAD_HOURS, written), brand=brand_id),
                 return_exceptions=True,  # neither connection is given back while it is at work
             )
         texts: list[str] = []
@@ -295,6 +299,18 @@ def one_currency(atlas: Atlas, traded: Sequence[int]) -> tuple[str, list[int]]:
     """
     currency = min((atlas.currency(each) for each in traded if each in atlas.retailers), key=precedence, default="CNY")
     return currency, [each.id for each in atlas.retailers.values() if each.currency == currency]
+
+
+def id_list(ids: Iterable[int]) -> str:
+    """Ids written into a statement, so that the planner sees how many there are: as parameters it takes an index scan, row by row."""
+    return "'{" + ",".join(str(int(each)) for each in ids) + "}'::integer[]"
+
+
+def fill(sql: str, written: dict[str, str]) -> str:
+    """Write values of our own into a statement."""
+    for name, value in written.items():
+        sql = sql.replace(name, value)
+    return sql
 
 
 def precedence(currency: str) -> tuple[bool, str]:
