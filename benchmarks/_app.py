@@ -12,7 +12,7 @@ from hutong.kernel.clock import now
 
 def create() -> FastAPI:
     """The application as it is."""
-    return create_app()
+    return create_app(long_lived=True)
 
 
 class AnswersAtOnce:
@@ -24,7 +24,7 @@ class AnswersAtOnce:
 
 def create_without_database() -> FastAPI:
     """The application whose capture route reads, authorises and checks a sale and then answers without committing it."""
-    app = create_app()
+    app = create_app(long_lived=True)
     started = app.router.lifespan_context
 
     @asynccontextmanager

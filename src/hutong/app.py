@@ -30,8 +30,11 @@ MODULES: tuple[ModuleType, ...] = (directory, catalog, sales, monitor)
 MIGRATIONS = Path(platform.__file__).parent / "migrations"
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """The application. Its database must be there and migrated when it starts (``hutong serve`` sees to both)."""
+def create_app(settings: Settings | None = None, *, long_lived: bool = False) -> FastAPI:
+    """The application. Its database must be there and migrated when it starts (``hutong serve`` sees to both).
+
+    ``long_lived`` is for a process that serves it until it ends: see ``spare_the_collector``.
+    """
     chosen = settings or process_settings()
     configure_logging(chosen)
     modules = MODULES
@@ -39,7 +42,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="hutong",
         version=__version__,
         summary="Sales of many retailers' stores, captured exactly once and watched as they happen.",
-        lifespan=lifespan_of(chosen, modules),
+        lifespan=lifespan_of(chosen, modules, long_lived),
         openapi_tags=[
             {"name": tag} for tag in ("sales", "monitor", "streams", "webhooks", "catalog", "directory", "tills", "people and keys")
         ],
@@ -61,7 +64,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def lifespan_of(settings: Settings, modules: Sequence[ModuleType]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def lifespan_of(
+    settings: Settings, modules: Sequence[ModuleType], long_lived: bool
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     """What runs with the process: the database, then each module's own, then jobs, ended in the opposite order."""
 
     @asynccontextmanager
@@ -77,7 +82,8 @@ def lifespan_of(settings: Settings, modules: Sequence[ModuleType]) -> Callable[[
                     await stack.enter_async_context(module.lifespan(app))
             if settings.jobs:
                 await stack.enter_async_context(working(app.state.database, settings, jobs_of(modules)))
-            spare_the_collector()
+            if long_lived:
+                spare_the_collector()
             yield
 
     return lifespan

@@ -77,7 +77,7 @@ def run_server(settings: Settings, host: str, port: int, workers: int = 1, annou
         if workers == 1:
             from hutong.app import create_app
 
-            server = uvicorn.Server(uvicorn.Config(create_app(settings), **options))
+            server = uvicorn.Server(uvicorn.Config(create_app(settings, long_lived=True), **options))
             server.run()
             if not server.started:
                 raise RuntimeError("The server did not start; what hindered it stands above.")
@@ -111,7 +111,7 @@ def worker_app() -> Any:
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    return create_app(Settings())
+    return create_app(Settings(), long_lived=True)
 
 
 def missing_browser_files() -> list[str]:

@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from socket import SOCK_STREAM, gaierror, getaddrinfo
 from types import TracebackType
@@ -184,13 +184,19 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     async def connect_unix_socket(
         self,
         path: str,
-        timeout: float | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,  # noqa: ASYNC109 - as above
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore names it so
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         raise OutboundRefused(NOT_PUBLIC)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+@lru_cache(maxsize=1)
+def known_authorities() -> ssl.SSLContext:
+    """The TLS settings of every call: reading the authorities takes 30 ms, so it is done once."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 class Outbound:
@@ -204,7 +210,7 @@ class Outbound:
         self._own = SystemResolver() if resolve is None else None
         self._backend = GuardedBackend(resolve or self._own or SystemResolver(), allow_private=allow_private)
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls or httpx.create_ssl_context(trust_env=False),
+            ssl_context=tls or known_authorities(),
             max_connections=MOST_CONNECTIONS,
             max_keepalive_connections=KEPT_CONNECTIONS,
             keepalive_expiry=KEPT_SECONDS,
