@@ -184,7 +184,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     async def connect_unix_socket(
         self,
         path: str,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore names it so
+        timeout: float | None = None,  # noqa: ASYNC109 - the interface is httpcore's  # noqa: ASYNC109 - httpcore names it so
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         raise OutboundRefused(NOT_PUBLIC)
