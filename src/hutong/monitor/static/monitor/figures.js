@@ -7,7 +7,7 @@ const tag = chinese ? "zh-CN" : "en-GB";
 const MINUS = "\u2212";
 const SYMBOLS = { CNY: "¥", GBP: "£", EUR: "€", USD: "$", HKD: "HK$", MOP: "MOP$" };
 const plain = new Intl.NumberFormat(tag, { maximumFractionDigits: 3 });
-const compact = new Intl.NumberFormat(tag, { notation: "compact", maximumFractionDigits: 2 });
+const compact = new Intl.NumberFormat(chinese ? tag : "en", { notation: "compact", maximumFractionDigits: 2 });
 const share = new Intl.NumberFormat(tag, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const clocks = new Map();
 

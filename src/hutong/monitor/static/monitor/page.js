@@ -49,6 +49,7 @@ export function startPage({ extend = () => {}, painted = () => {}, column = 0 } 
     show(shown);
     drawCurve(page, shown);
     painted(shown, page);
+    root.dataset.painted = "";
   });
   page.ask = () => painter.ask();
   page.feed = new Feed(snapshot, {

@@ -33,6 +33,8 @@ async function refresh() {
   }
 }
 
+show(placeModel(first));
+root.dataset.painted = "";
 setInterval(refresh, EVERY_MILLISECONDS);
 document.addEventListener("visibilitychange", refresh);
 setInterval(() => over || showFeed(age.seconds() > LATE_SECONDS ? "late" : "live", "", writers.seconds(shownAsOf)), 1000);
