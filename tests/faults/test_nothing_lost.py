@@ -104,7 +104,9 @@ async def test_cut_connections_are_mended_and_every_sale_is_there_once(
     sending = asyncio.create_task(tills.send_until_all_are_there(sales, clients=40, within=90))
     cuts = 0
     while not sending.done():
-        owner.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()")
+        owner.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+        )
         cuts += 1
         await asyncio.sleep(0.15)
         if cuts > 12:
@@ -157,7 +159,10 @@ async def test_a_full_disk_answers_503_and_what_was_acknowledged_survives(tmp_pa
 
 
 async def test_a_commit_that_fails_answers_5xx_and_writes_nothing(
-    with_key: Callable[[str], httpx.AsyncClient], as_person: Callable[[str], httpx.AsyncClient], network: Network, owner: psycopg.Connection[Any]
+    with_key: Callable[[str], httpx.AsyncClient],
+    as_person: Callable[[str], httpx.AsyncClient],
+    network: Network,
+    owner: psycopg.Connection[Any],
 ) -> None:
     owner.execute("create function refuse() returns trigger language plpgsql as $$ begin raise exception 'the disk said no'; end $$")
     for table in ("retailer_day", "till"):
@@ -190,4 +195,3 @@ async def until_refused(tills: Tills, network: Network) -> httpx.Response:
         while not tills.refusals:
             await asyncio.gather(*(tills.acknowledge(client, each) for each in some_sales(network, 50)))
     return tills.refusals[0]
-

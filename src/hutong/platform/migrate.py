@@ -53,6 +53,8 @@ def _settle_foreign_events(connection) -> list[str]:  # type: ignore[no-untyped-
     """
     settled = connection.execute(text("update event set xid = '3' where xid >= pg_snapshot_xmax(pg_current_snapshot())")).rowcount
     cursors = connection.execute(
-        text("update event_cursor set snapshot = pg_current_snapshot() where pg_snapshot_xmin(snapshot) > pg_snapshot_xmax(pg_current_snapshot())")
+        text(
+            "update event_cursor set snapshot = pg_current_snapshot() where pg_snapshot_xmax(snapshot) > pg_snapshot_xmax(pg_current_snapshot())"
+        )
     ).rowcount
     return [f"{settled} events and {cursors} cursors of another server settled"] if settled or cursors else []
