@@ -50,7 +50,9 @@ log = structlog.get_logger()
 # half is there for whoever comes next. An endpoint that only fails gets one call at a time.
 CLAIM = """
 with busy as materialized (
-    select webhook_id, count(*) as calls from webhook_delivery where leased_until > now() group by 1),
+    select w.id as webhook_id, c.calls from webhook w
+    cross join lateral (select count(*) as calls from webhook_delivery d where d.webhook_id = w.id and d.leased_until > now()) c
+    where c.calls > 0),
 ready as materialized (
     select w.id, w.failures from webhook w
     where w.disabled_at is null and w.deleted_at is null and coalesce(w.resume_at, '-infinity') <= now()

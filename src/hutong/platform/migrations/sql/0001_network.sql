@@ -184,8 +184,8 @@ create table webhook_delivery (
         check (status in ('pending', 'delivered', 'dead')),
     attempts smallint not null default 0, created_at timestamptz not null default now(), next_at timestamptz not null default now(),
     leased_until timestamptz, last_status smallint, last_error text not null default '', delivered_at timestamptz);
-create index webhook_delivery_due on webhook_delivery (webhook_id, next_at) where status = 'pending';
-create index webhook_delivery_leased on webhook_delivery (webhook_id) where leased_until is not null;
+create index webhook_delivery_due on webhook_delivery (webhook_id, next_at, id) where status = 'pending';
+create index webhook_delivery_leased on webhook_delivery (webhook_id, leased_until) where leased_until is not null;
 create index webhook_delivery_of on webhook_delivery (webhook_id, id);
 create index webhook_delivery_dead on webhook_delivery (webhook_id, id) where status = 'dead';
 create table event_cursor (name text primary key, snapshot pg_snapshot not null, moved_at timestamptz not null default now());
