@@ -89,6 +89,20 @@ CHECKS = [
         ),
     ),
     Check(
+        "totals by store and day (value, tickets, items, returns, returned value, voids, last minute)",
+        _TOTALS.format(
+            key="s.retailer_id, s.store_id", made=f"{_OF_SALES}, max(s.minute)", source="(select * from sale where business_date = :day) s",
+            kept_key="t.retailer_id, t.store_id", kept=f"{_KEPT_OF_SALES}, t.last_minute", table="store_day",
+        ),
+    ),
+    Check(
+        "totals by retailer and minute (value, tickets, items, returns, returned value, voids)",
+        _TOTALS.format(
+            key="s.retailer_id, s.minute", made=_OF_SALES, source="(select * from sale where business_date = :day) s",
+            kept_key="t.retailer_id, t.minute", kept=_KEPT_OF_SALES, table="retailer_minute",
+        ),
+    ),
+    Check(
         "totals by product, store and hour (value, quantity, lines)",
         _TOTALS.format(
             key="l.retailer_id, l.store_id, l.product_id, l.minute / 60", made=_OF_LINES, source=_LINES,
@@ -101,6 +115,13 @@ CHECKS = [
             key="l.brand_id, l.retailer_id, coalesce(l.province_code, 0), l.minute", made=_OF_LINES,
             source=f"{_LINES} where l.brand_id is not null",
             kept_key="t.brand_id, t.retailer_id, t.province_code, t.minute", kept=_KEPT_OF_LINES, table="brand_minute",
+        ),
+    ),
+    Check(
+        "totals by brand and day (value, quantity, lines)",
+        _TOTALS.format(
+            key="l.brand_id, l.retailer_id", made=_OF_LINES, source=f"{_LINES} where l.brand_id is not null",
+            kept_key="t.brand_id, t.retailer_id", kept=_KEPT_OF_LINES, table="brand_day",
         ),
     ),
 ]  # fmt: skip
