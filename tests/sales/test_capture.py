@@ -330,3 +330,16 @@ async def test_duplicate_keys_in_the_json_do_not_smuggle_anything(till: httpx.As
     doubled = body[:-1] + ', "total": 1}'
     assert (await till.post("/v1/sales", content=doubled, headers={"content-type": "application/json"})).status_code == 422
     assert counts(owner) == (0, 0)
+
+
+async def test_two_retailers_may_use_the_same_id_and_neither_mixes_with_the_other(
+    with_key: Key, as_person: Key, network: Network, owner: Owner
+) -> None:
+    one, store = sale(network), network.two.stores[0]
+    two = sale(network, [line(network.products[5])], store=store, id=one["id"])
+    assert (await with_key(network.one.key).post("/v1/sales", json=one)).status_code == 201
+    assert (await with_key(network.two.key).post("/v1/sales", json=two)).status_code == 201
+    both = (await as_person("operator").get("/v1/sales")).json()["sales"]
+    assert sorted(len(each["lines"]) for each in both) == [1, 2]
+    assert (await with_key(network.two.key).get(f"/v1/sales/{one['id']}")).json()["total"] == two["total"]
+    assert differences(owner) == {}

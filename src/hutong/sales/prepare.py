@@ -94,6 +94,8 @@ def prepare(sale: Sale, outlet: Outlet, till_id: int, actor: str, now: datetime,
 
 def check_time(sale: Sale, now: datetime, earliest: date) -> None:
     """The sale's times against the clock. Raises ClockAhead, TooLate or SaleInvalid."""
+    if sale.completed_at.year < EARLIEST.year - 1:  # before the calendar's start a zone's offset leads nowhere
+        raise SaleInvalid(f"The sale was completed in the year {sale.completed_at.year}; set the till's clock.", "completed_at")
     ahead = sale.completed_at - now
     if ahead > FUTURE_ALLOWED:
         seconds = int(ahead.total_seconds())

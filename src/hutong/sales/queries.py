@@ -18,14 +18,14 @@ SALE_COLUMNS = """s.retailer_id, s.store_id, s.business_date, s.id, s.till_id, s
     from sale s join retailer r on r.id = s.retailer_id join store o on o.retailer_id = s.retailer_id and o.id = s.store_id
     join till t on t.retailer_id = s.retailer_id and t.store_id = s.store_id and t.id = s.till_id"""
 
-LINES = """select l.sale_id, l.line, l.code, l.quantity, l.unit_price, l.discount, l.amount, l.vat_rate, l.vat, l.original_line,
+LINES = """select l.retailer_id, l.sale_id, l.line, l.code, l.quantity, l.unit_price, l.discount, l.amount, l.vat_rate, l.vat, l.original_line,
        p.gtin, p.name_zh, p.name_en, p.unit, p.registered_at is not null as registered, coalesce(b.quantity, 0) as returned
 from sale_line l left join product p on p.id = l.product_id
      left join line_returned b on b.retailer_id = l.retailer_id and b.sale_id = l.sale_id and b.line = l.line
 where l.retailer_id = any(:retailers) and l.sale_id = any(:ids) and l.business_date = any(:dates)
 order by l.sale_id, l.line"""
 
-TENDERS = """select sale_id, tender, type, amount, reference from sale_tender
+TENDERS = """select retailer_id, sale_id, tender, type, amount, reference from sale_tender
 where retailer_id = any(:retailers) and sale_id = any(:ids) and business_date = any(:dates) order by sale_id, tender"""
 
 
@@ -138,13 +138,13 @@ async def documents_of(reader: Reader, rows: Sequence[Row[Any]]) -> list[dict[st
         "ids": [row.id for row in rows],
         "dates": sorted({row.business_date for row in rows}),
     }
-    lines: dict[UUID, list[dict[str, Any]]] = {row.id: [] for row in rows}
+    lines: dict[tuple[int, UUID], list[dict[str, Any]]] = {(row.retailer_id, row.id): [] for row in rows}
     for line in await reader.rows(LINES, **which):
-        lines[line.sale_id].append(_line(line))
-    tenders: dict[UUID, list[dict[str, Any]]] = {row.id: [] for row in rows}
+        lines.setdefault((line.retailer_id, line.sale_id), []).append(_line(line))
+    tenders: dict[tuple[int, UUID], list[dict[str, Any]]] = {(row.retailer_id, row.id): [] for row in rows}
     for tender in await reader.rows(TENDERS, **which):
-        tenders[tender.sale_id].append({"type": tender.type, "amount": tender.amount, "reference": tender.reference})
-    return [_document(row, lines[row.id], tenders[row.id]) for row in rows]
+        tenders.setdefault((tender.retailer_id, tender.sale_id), []).append({"type": tender.type, "amount": tender.amount, "reference": tender.reference})
+    return [_document(row, lines[row.retailer_id, row.id], tenders[row.retailer_id, row.id]) for row in rows]
 
 
 def _document(row: Row[Any], lines: list[dict[str, Any]], tenders: list[dict[str, Any]]) -> dict[str, Any]:
