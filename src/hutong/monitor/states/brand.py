@@ -1,7 +1,6 @@
 """A brand's state: its own lines in every retailer's stores, without baskets, tills or members."""
 
 import asyncio
-import heapq
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -21,6 +20,7 @@ from hutong.monitor.documents import (
 )
 from hutong.monitor.fold import Folded, Loaded, identity, point
 from hutong.monitor.ledger import LedgerLine, LedgerSale, day_literal
+from hutong.monitor.ranking import Ranking
 from hutong.monitor.states.store import LoadedProduct, ProductTally, keep_newest, named_of
 from hutong.platform.database import Database, Reader
 
@@ -151,8 +151,9 @@ class BrandState(Folded):
         self.minutes = {minute: [value, quantity] for minute, value, quantity in loaded.minutes}
         self.places = {"retailers": dict(loaded.retailers), "provinces": dict(loaded.provinces)}
         self.stores = dict(hours.stores)
+        self.first_stores = Ranking(TOP, self.stores, lambda sums: sums.value)
         self.today = Sums(*(sum(getattr(each, name) for _, each in loaded.retailers) for name in Sums.__struct_fields__))
-        self.products = ProductTally(hours.products)
+        self.products = ProductTally(hours.products, TOP)
         self.launches = loaded.launches
         self.sellers = sorted(loaded.sellers, key=lambda each: (-each.value // each.days, each.store_id))
         self.recent: list[tuple[Any, LinePassing]] = []
@@ -202,6 +203,7 @@ class BrandState(Folded):
                 self.stores[sale.store_id] = Sums()
                 self.touch("stopped")
             self.stores[sale.store_id].count(line)
+            self.first_stores.changed(sale.store_id)
             self.products.count(line)
             if keep_newest(self.recent, (sale.id, -line.line), self.maker(sale.store_id, sale.completed_at, line)):
                 self.touch("recent")
@@ -248,9 +250,10 @@ class BrandState(Folded):
             case "today":
                 return BrandFigures(self.today.value, self.today.quantity, self.today.lines)
             case "stores":
-                return ranked(self.atlas, self.stores)
+                first = [(each, self.stores[each]) for each in self.first_stores.first()]
+                return [store_rank(self.atlas, each, sums.value, sums.lines) for each, sums in first]
             case "products":
-                return self.products.top(TOP)
+                return self.products.top()
             case "recent":
                 return [each for _, each in self.recent]
             case "launches":
@@ -279,14 +282,8 @@ class BrandState(Folded):
         )
 
 
-def ranked(atlas: Atlas, stores: dict[int, Sums]) -> list[StoreRank]:
-    """The first stores by value; ``count`` is lines."""
-    first = heapq.nlargest(TOP, stores.items(), key=lambda item: (item[1].value, -item[0]))
-    return [store_rank(atlas, store_id, sums.value, sums.lines) for store_id, sums in first]
-
-
 def store_rank(atlas: Atlas, store_id: int, value: int, count: int) -> StoreRank:
-    """A store in a ranking."""
+    """A store in a ranking; a brand counts its lines, the network its tickets."""
     place = atlas.stores[store_id]
     city = atlas.city_of(place)
     return StoreRank(place.gln, place.name_zh, place.name_en, city.name_zh, city.name_en, value, count)

@@ -13,6 +13,7 @@ from hutong.monitor.atlas import Atlas
 from hutong.monitor.documents import BrandRank, NetworkDocument, NetworkSale, ProvinceCell, RetailerCell
 from hutong.monitor.fold import WEEK, Loaded, MinuteTally, Trading, identity
 from hutong.monitor.ledger import KINDS, SALE, LedgerSale, day_literal
+from hutong.monitor.ranking import Ranking
 from hutong.monitor.states.brand import one_currency, store_rank
 from hutong.monitor.states.retailer import counts
 from hutong.monitor.states.store import keep_newest
@@ -85,6 +86,7 @@ class NetworkState(Trading):
         self.retailers: dict[int, list[int]] = {each: [0, 0] for each in windows}
         self.open_stores = {each: sum(counts(store.closed_on, day) for store in atlas.stores_of.get(each, [])) for each in atlas.retailers}
         self.stores: dict[int, list[int]] = {}
+        self.first_stores = Ranking(TOP, self.stores, lambda sums: sums[0])
         for store_id, value, tickets in loaded.stores:
             self.add(store_id, value, tickets)
         self.brands = {brand: [value, quantity] for brand, value, quantity in loaded.brands}
@@ -114,6 +116,7 @@ class NetworkState(Trading):
         ):
             sums[0] += value
             sums[1] += tickets
+        self.first_stores.changed(store_id)
 
     def count(self, sale: LedgerSale) -> None:
         if self.atlas.currency(sale.retailer_id) == self.currency:
@@ -177,8 +180,7 @@ class NetworkState(Trading):
             case "identity":
                 return identity(self, "network", "胡同", "hutong", self.currency)
             case "stores":
-                first = heapq.nlargest(TOP, self.stores.items(), key=lambda item: (item[1][0], -item[0]))
-                return [store_rank(self.atlas, store_id, value, tickets) for store_id, (value, tickets) in first]
+                return [store_rank(self.atlas, each, *self.stores[each]) for each in self.first_stores.first()]
             case "brands":
                 best = heapq.nlargest(TOP, self.brands.items(), key=lambda item: (item[1][0], -item[0]))
                 return [BrandRank(self.atlas.brands[brand].named, value, quantity) for brand, (value, quantity) in best]

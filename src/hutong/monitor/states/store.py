@@ -1,6 +1,5 @@
 """A store's state: today against last week, the last sales, the top products, the tills."""
 
-import heapq
 from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
@@ -11,6 +10,7 @@ from hutong.monitor.atlas import Atlas, StorePlace, product_named
 from hutong.monitor.documents import Named, ProductRank, SalePassing, StoreDocument, StoreIdentity, TillLife
 from hutong.monitor.fold import RECENT, WEEK, Loaded, MinuteTally, Trading
 from hutong.monitor.ledger import KINDS, SALE, LedgerLine, LedgerSale, day_literal
+from hutong.monitor.ranking import Ranking
 from hutong.platform.database import Reader
 
 TOP = 10
@@ -81,8 +81,9 @@ class LoadedStore(Loaded):
 class ProductTally:
     """Products with their value and quantity, and the first of them."""
 
-    def __init__(self, products: Iterable[LoadedProduct]) -> None:
+    def __init__(self, products: Iterable[LoadedProduct], first: int) -> None:
         self.sums: dict[int, list[int]] = {}
+        self.ranking = Ranking(first, self.sums, lambda sums: sums[0])
         self.names: dict[int, Named] = {}
         for each in products:
             self.sums[each.product_id] = [each.value, each.quantity]
@@ -97,11 +98,11 @@ class ProductTally:
         else:
             sums[0] += line.amount
             sums[1] += line.quantity
+        self.ranking.changed(line.product_id)
 
-    def top(self, count: int) -> list[ProductRank]:
+    def top(self) -> list[ProductRank]:
         """The first by value; at the same value the one known longer."""
-        first = heapq.nlargest(count, self.sums.items(), key=lambda item: (item[1][0], -item[0]))
-        return [ProductRank(self.names[product], value, quantity) for product, (value, quantity) in first]
+        return [ProductRank(self.names[each], *self.sums[each]) for each in self.ranking.first()]
 
 
 class StoreState(Trading):
@@ -114,7 +115,7 @@ class StoreState(Trading):
         super().__init__(day, place.zone, loaded, loaded.minutes, loaded.week)
         self.atlas = atlas
         self.place = place
-        self.products = ProductTally(loaded.products)
+        self.products = ProductTally(loaded.products, TOP)
         self.tills = {each.code: each for each in loaded.tills}
         self.recent = [(each.id, passing(each)) for each in loaded.recent]
 
@@ -163,7 +164,7 @@ class StoreState(Trading):
             case "recent":
                 return [each for _, each in self.recent]
             case "products":
-                return self.products.top(TOP)
+                return self.products.top()
         return super().section(section)
 
     def identity(self) -> StoreIdentity:
