@@ -169,7 +169,7 @@ def watching(address: str, wanted: Sequence[Wanted], processes: int = 1) -> Iter
         child.start()
         children.append((child, ours))
     try:
-        for child, pipe in children:
+        for _, pipe in children:
             if not pipe.poll(180):
                 raise RuntimeError("the watchers did not all get their first document")
             if faults := pipe.recv():
