@@ -60,11 +60,6 @@ def gettext(text: str) -> str:
     return translate(current_locale.get(), text)
 
 
-def ngettext(one: str, many: str, count: int) -> str:
-    """The form of a text that fits ``count``."""
-    return gettext(one if count == 1 else many)
-
-
 def locale_of(request: Request, preferred: str | None = None, default: str = "zh") -> str:
     """The language for this request: ``?lang=``, the cookie, the person's own, the browser's, else ``default``."""
     for wish in (request.query_params.get("lang"), request.cookies.get(LANGUAGE_COOKIE), preferred):

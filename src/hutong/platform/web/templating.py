@@ -9,14 +9,14 @@ from typing import Any, Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from jinja2.utils import htmlsafe_json_dumps
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from hutong import __version__
 from hutong.platform.web import formatting
 from hutong.platform.web.assets import static_folders, static_url
-from hutong.platform.web.i18n import LANGUAGE_COOKIE, LOCALES, SOURCE, current_locale, gettext, locale_of, ngettext, translate
+from hutong.platform.web.i18n import LANGUAGE_COOKIE, LOCALES, SOURCE, current_locale, gettext, locale_of, translate
 
 JS_STRING = re.compile(r"""\bt\(\s*(?:"((?:[^"\\\n]|\\.)*)"|'((?:[^'\\\n]|\\.)*)'|`([^`$\\]*)`)""")
 LANGUAGE_NAMES = {"zh": "中文", "en": "English"}
@@ -67,11 +67,10 @@ def environment() -> Environment:
         loader=FileSystemLoader(template_folders()),
         autoescape=select_autoescape(default=True, default_for_string=True),
         undefined=StrictUndefined,
-        extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
+        extensions=["jinja2.ext.i18n", "jinja2.ext.do"],  # i18n finds the texts for the translators; what ``_`` does is ours
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]
     helpers = {
         each.__name__: each
         for each in (
@@ -80,8 +79,19 @@ def environment() -> Environment:
         )
     }  # fmt: skip
     made.filters.update({key: helper for key, helper in helpers.items() if key != "name"})
-    made.globals.update(helpers, static_url=static_url, script_messages=script_messages, json_data=json_data, version=__version__)
+    made.globals.update(
+        helpers, _=in_words, static_url=static_url, script_messages=script_messages, json_data=json_data, version=__version__
+    )
     return made
+
+
+def in_words(text: str, **values: Any) -> str:
+    """What ``_("…")`` is in templates: the text in the page's language, ``%(name)s`` filled from ``values``, everything escaped.
+
+    Jinja's own takes every text for markup and for a format: the detail of an error, which may quote what somebody typed, is neither.
+    """
+    found = gettext(text)
+    return escape(found) % values if values else found
 
 
 def render(
@@ -137,7 +147,7 @@ def _with_language(request: Request, code: str) -> str:
     if request.method not in ("GET", "HEAD"):
         return f"/?lang={code}"
     url = request.url.include_query_params(lang=code)
-    return f"{url.path}?{url.query}"
+    return f"/{url.path.lstrip('/')}?{url.query}"  # two slashes would be another host
 
 
 @lru_cache
