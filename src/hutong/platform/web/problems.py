@@ -1,5 +1,6 @@
 """Every error as a problem document (RFC 9457) for programs, or as a friendly page for people."""
 
+import json
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -31,6 +32,15 @@ class InternalError(HutongError):
     """A defect of ours: the log has the reason under the request's id."""
 
     code, status, title = "internal", 500, TITLES["internal"]
+
+
+class ProblemResponse(JSONResponse):
+    """A problem document. It may quote what was sent, also half a letter (U+D800), which UTF-8 cannot carry and JSON escapes."""
+
+    media_type = PROBLEM_TYPE
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
 
 
 def problem_of(error: HutongError, request_id: str = "", locale: str = "en") -> dict[str, Any]:
@@ -78,7 +88,7 @@ def answer(request: Request, error: HutongError, headers: dict[str, str] | None 
             extra_headers["HX-Redirect"] = "/sign-in"
     person = getattr(request.state, "principal", None)
     document = problem_of(error, request_id, locale_of(request, getattr(person, "locale", None), default="en"))
-    return JSONResponse(document, status_code=error.status, headers=extra_headers, media_type=PROBLEM_TYPE)
+    return ProblemResponse(document, status_code=error.status, headers=extra_headers)
 
 
 def _sign_in_address(request: Request) -> str:
