@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import psycopg
+
 from hutong.cli.say import note
 from hutong.platform.config import Settings
-from hutong.platform.database import Database
+from hutong.platform.database import Database, plain_url
 
 if TYPE_CHECKING:
     from hutong.platform.embedded import EmbeddedPostgres
@@ -52,11 +54,28 @@ def running_database(settings: Settings, *, migrated: bool = True, watched: bool
 
 
 def bring_up_to_date(url: str) -> None:
-    """Run the migrations that are missing, and say so."""
+    """Run the migrations that are missing, see that the country's provinces and cities are there, and say so."""
     from hutong.platform.migrate import migrate
 
-    for line in migrate(url):
+    for line in [*migrate(url), *_write_places(url)]:
         note(f"Database: {line}")
+
+
+def _write_places(url: str) -> list[str]:
+    """The province-level units and their larger cities, where they are missing; a unit counts as trading once it has a store."""
+    from hutong.demo.places import cities, provinces
+
+    with psycopg.connect(plain_url(url)) as owner, owner.cursor() as cursor:
+        cursor.executemany(
+            "insert into province (code, name_zh, name_en, grid_column, grid_row) values (%s, %s, %s, %s, %s) on conflict do nothing",
+            [(unit.code, unit.zh, unit.en, unit.column, unit.row) for unit in provinces()],
+        )
+        units = cursor.rowcount
+        cursor.executemany(
+            "insert into city (code, province_code, name_zh, name_en) values (%s, %s, %s, %s) on conflict do nothing",
+            [(city.code, city.province, city.zh, city.en) for city in cities()],
+        )
+        return [f"{units} provinces and {cursor.rowcount} cities written"] if units > 0 or cursor.rowcount > 0 else []
 
 
 def with_database(work: Callable[[Database], Awaitable[T]]) -> T:

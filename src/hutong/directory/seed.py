@@ -62,7 +62,7 @@ async def seed_directory(
 _PROVINCES = """insert into province (code, name_zh, name_en, grid_column, grid_row, trading)
     select code, name_zh, name_en, grid_column, grid_row, coalesce(trading, false) from jsonb_to_recordset(cast(:rows as jsonb))
         as r(code smallint, name_zh text, name_en text, grid_column smallint, grid_row smallint, trading boolean)
-    on conflict do nothing"""
+    on conflict (code) do update set trading = province.trading or excluded.trading"""
 _CITIES = """insert into city (code, province_code, name_zh, name_en)
     select code, province_code, name_zh, name_en from jsonb_to_recordset(cast(:rows as jsonb))
         as r(code integer, province_code smallint, name_zh text, name_en text)

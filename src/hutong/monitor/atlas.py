@@ -86,7 +86,8 @@ READ = """select json_build_object(
                       coalesce(city_code, 0), zone, format, address, hours, closed_on)), '[]') from store),
     'retailers', (select coalesce(json_agg(json_build_array(id, code, name_zh, name_en, currency, zone)), '[]') from retailer),
     'brands', (select coalesce(json_agg(json_build_array(id, code, name_zh, name_en)), '[]') from brand),
-    'provinces', (select coalesce(json_agg(json_build_array(code, name_zh, name_en, grid_column, grid_row, trading)), '[]') from province),
+    'provinces', (select coalesce(json_agg(json_build_array(code, name_zh, name_en, grid_column, grid_row,
+                      trading or exists (select from store s where s.province_code = p.code))), '[]') from province p),
     'cities', (select coalesce(json_agg(json_build_array(code, name_zh, name_en, province_code)), '[]') from city))::text"""
 
 UNKNOWN_CITY = CityPlace(0, "", "", NOWHERE)

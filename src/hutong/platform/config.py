@@ -3,7 +3,7 @@
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -15,7 +15,6 @@ class Settings(BaseSettings):
     database_url: str | None = Field(None, description="PostgreSQL to use; none: start our own in data_dir")
     data_dir: Path = Field(Path(".data"), description="where our own PostgreSQL and kept files live")
     base_url: str = Field("http://localhost:8000", description="the address that people and QR codes use")
-    secret: SecretStr | None = Field(None, description="signs cookies and links; none: made once and kept in the database folder")
     network_zone: str = Field("Asia/Shanghai", description="the zone of the network's own day")
     log_level: str = "INFO"
     log_json: bool = False
