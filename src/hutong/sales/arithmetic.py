@@ -17,10 +17,10 @@ def thousandths(quantity: Decimal) -> int:
     """A quantity in whole thousandths. Raises ValueError if it is not above 0, too large, or has more than 3 decimal places."""
     if not quantity.is_finite() or not Decimal(0) < quantity <= Decimal(1_000_000):
         raise ValueError("the quantity must be more than 0 and at most 1,000,000")
-    scaled = quantity * 1000
-    if scaled != int(scaled):
+    scaled = int(quantity * 1000)
+    if quantity != Decimal(scaled).scaleb(-3):  # a comparison is exact, the product above is rounded to 28 digits
         raise ValueError("the quantity has more than 3 decimal places")
-    return int(scaled)
+    return scaled
 
 
 @lru_cache(maxsize=1_024)
@@ -28,10 +28,10 @@ def basis_points(percent: Decimal) -> int:
     """A VAT rate in hundredths of a percent. Raises ValueError if it is outside 0 to 100 or has more than 2 decimal places."""
     if not percent.is_finite() or not Decimal(0) <= percent <= Decimal(100):
         raise ValueError("the VAT rate must be between 0 and 100")
-    scaled = percent * 100
-    if scaled != int(scaled):
+    scaled = int(percent * 100)
+    if percent != Decimal(scaled).scaleb(-2):
         raise ValueError("the VAT rate has more than 2 decimal places")
-    return int(scaled)
+    return scaled
 
 
 def checked_line(line: Line, number: int) -> tuple[int, int]:
@@ -41,6 +41,8 @@ def checked_line(line: Line, number: int) -> tuple[int, int]:
     except ValueError as error:
         field = "vat_rate" if "VAT" in str(error) else "quantity"
         raise SaleInvalid(f"Line {number}: {error}.", field, number) from None
+    except TypeError:  # a signalling NaN cannot even be looked up
+        raise SaleInvalid(f"Line {number}: the quantity or the VAT rate is not a number.", "quantity", number) from None
     gross = line_value(line.unit_price, quantity)
     if line.discount > gross:
         raise SaleInvalid(f"Line {number}: the discount {line.discount} is more than the goods cost ({gross}).", "discount", number)

@@ -14,7 +14,7 @@ from psycopg import errors as pg
 from hutong.catalog import ProductCodes
 from hutong.kernel.errors import HutongError, Unavailable
 from hutong.platform.database import Database, is_outage
-from hutong.sales.errors import OriginalUnknown, ReceiptTaken, ReturnExceedsSale, SaleDiffers
+from hutong.sales.errors import OriginalUnknown, ReceiptTaken, ReturnExceedsSale, SaleDiffers, SaleInvalid
 from hutong.sales.partitions import Partitions
 from hutong.sales.prepare import PreparedSale
 from hutong.sales.rows import CALL, Audit, array, parameters
@@ -26,8 +26,8 @@ GROUP_SALES = 200
 requests are read and this process idle while PostgreSQL works (docs/performance.md)."""
 GROUP_LINES = 20_000
 ATTEMPTS = 4
-FAULTS = ("HT001", "HT002")
-"""SQLSTATEs that ``capture_sales`` raises when one sale of the group is at fault; so does a unique violation."""
+FAULTS = ("HT001", "HT002", "22003")
+"""SQLSTATEs that ``capture_sales`` raises when one sale of the group is at fault; so do unique and check violations."""
 
 Result = datetime | tuple[datetime] | HutongError
 """When the sale was captured by this call; in a 1-tuple when it had been captured before; or why it was not."""
@@ -85,15 +85,19 @@ class CaptureQueue:
         Raises Unavailable if too many are waiting already or the database cannot be reached; then it may be that they were
         committed and may be that they were not: the same ids sent again find out.
         """
-        if self._stopping or self._waiting_sales + len(sales) > self._backlog:
-            raise Unavailable("Too many sales are waiting to be committed; send it again in a moment.", retry_after=1)
+        self._refuse_if_full(sales)
         await self._partitions.ensure(sales)
         await self._find_products(sales)
+        self._refuse_if_full(sales)  # others came meanwhile, or the end: nobody would take it up any more
         submission = Submission(sales, asyncio.get_running_loop().create_future())
         self._waiting.append(submission)
         self._waiting_sales += len(sales)
         self._arrived.set()
         return await asyncio.shield(submission.future)
+
+    def _refuse_if_full(self, sales: Sequence[PreparedSale]) -> None:
+        if self._stopping or self._waiting_sales + len(sales) > self._backlog:
+            raise Unavailable("Too many sales are waiting to be committed; send it again in a moment.", retry_after=1)
 
     async def _find_products(self, sales: Sequence[PreparedSale]) -> None:
         missing: set[tuple[int, str]] = set()
@@ -104,10 +108,9 @@ class CaptureQueue:
                 missing.update((retailer, row[1]) for row, product in zip(sale.lines, sale.products, strict=True) if not product)
         if missing:
             found = await self._codes.ensure(self._database, missing)
-            for sale in sales:
-                if 0 in (sale.products or ()):
-                    codes = [(sale.outlet.retailer_id, row[1]) for row in sale.lines]
-                    sale.products = [found.get(code) or self._codes.get(*code) or 0 for code in codes]
+            for sale in sales:  # what was known is kept: learning the new ones may have made room by forgetting it
+                known = zip(sale.products or (), sale.lines, strict=True)
+                sale.products = [product or found[sale.outlet.retailer_id, row[1]] for product, row in known]
 
     # groups --------------------------------------------------------------------------------------------------------
 
@@ -180,7 +183,14 @@ class Group:
         """Commit all that can be and answer what became of each sale, by ``PreparedSale.key``. Raises psycopg.Error on outages."""
         sales = sorted((sale for each in submissions for sale in each.sales), key=lambda sale: sale.key)
         await self._settle(sales)
+        # Halving may have tried a return before its sale, when the clocks that made their ids differ.
+        await self._settle([sale for sale in sales if isinstance(self._results[sale.key], OriginalUnknown) and self._came_with(sale)])
         return self._results
+
+    def _came_with(self, sale: PreparedSale) -> bool:
+        """Whether the sale that this one returns was committed with it."""
+        original = sale.sale.original
+        return original is not None and isinstance(self._results.get((sale.outlet.retailer_id, original.int)), datetime)
 
     async def _settle(self, sales: list[PreparedSale]) -> None:
         if not sales:
@@ -190,7 +200,7 @@ class Group:
             self._results.update((sale.key, at) for sale in sales)
             return
         except psycopg.Error as error:
-            if not (isinstance(error, pg.UniqueViolation | pg.CheckViolation) or error.sqlstate in FAULTS):
+            if not is_fault(error):
                 raise
             fault = error
         remaining = await self._without_known(sales)
@@ -218,9 +228,7 @@ class Group:
             except pg.CheckViolation as error:
                 if error.diag.constraint_name is not None or attempt == ATTEMPTS:
                     raise
-                # No partition for a date that was there before: an operator detached it. Make it again.
-                self._partitions.forget()
-                await self._partitions.ensure(sales)
+                await self._partitions.make_again(sales)
         raise AssertionError("unreachable")
 
     async def _without_known(self, sales: list[PreparedSale]) -> list[PreparedSale]:
@@ -260,6 +268,13 @@ def audits_of(sales: Sequence[PreparedSale]) -> list[Audit]:
     return rows
 
 
+def is_fault(error: psycopg.Error) -> bool:
+    """Whether a sale of the group is at fault, which halving will find; a row without a partition is nobody's fault."""
+    if isinstance(error, pg.CheckViolation):
+        return error.diag.constraint_name is not None
+    return isinstance(error, pg.UniqueViolation) or error.sqlstate in FAULTS
+
+
 def explain(fault: psycopg.Error, prepared: PreparedSale) -> HutongError:
     """Why PostgreSQL refused this one sale, in words for the till."""
     sale = prepared.sale
@@ -267,6 +282,8 @@ def explain(fault: psycopg.Error, prepared: PreparedSale) -> HutongError:
         return OriginalUnknown(
             f"Sale {sale.original}, or a line of it that comes back, is not recorded; send that sale first.", field="original"
         )
+    if isinstance(fault, pg.NumericValueOutOfRange):
+        return SaleInvalid("A total of the day cannot hold what this sale would add; look at its quantities.", "lines")
     if fault.sqlstate == "HT001" or (isinstance(fault, pg.CheckViolation) and fault.diag.table_name == "line_returned"):
         return ReturnExceedsSale(f"More would come back of sale {sale.original} than was sold, counting earlier returns.", field="lines")
     if isinstance(fault, pg.UniqueViolation) and "receipt" in (fault.diag.constraint_name or ""):

@@ -22,10 +22,14 @@ class Partitions:
         self._months: set[date] = set()
         self._making = asyncio.Lock()
 
-    def forget(self) -> None:
-        """Look again: a partition that was there may have been detached."""
+    async def make_again(self, sales: Sequence[PreparedSale]) -> None:
+        """Something that was thought to be there is not: an operator detached it, or no job made today's part of the logs."""
         self._days.clear()
         self._months.clear()
+        await self.ensure(sales)
+        async with self._database.work(Scope.of_network()) as uow:
+            await uow.execute("select ensure_log_days()")
+            await uow.commit()
 
     async def ensure(self, sales: Sequence[PreparedSale]) -> None:
         """Make what is missing for these sales; a set look-up for each when nothing is."""
