@@ -38,6 +38,10 @@ test: setup ## Set up, then run every test (PYTEST='-k tills' passes options on)
 real-input: setup ## Send both whole real data files through the API and check every penny (minutes; needs ../shared/data)
 	HUTONG_REAL_INPUT=1 $(BIN)/python -m pytest -q -s -m real tests/importer
 
+.PHONY: fuzz
+fuzz: setup ## The generated tests with a hundred times as many examples (half an hour and more)
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q -n $(WORKERS) --timeout 7200 tests/security $(PYTEST)
+
 .PHONY: check
 check: setup ## Style, types, floors and size limits
 	$(BIN)/ruff check
