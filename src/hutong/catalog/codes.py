@@ -1,5 +1,6 @@
 """Finds the product behind a code as it was rung up, in memory on the hot path and in the database when a code is new."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -61,6 +62,9 @@ class ProductCodes:
     def __init__(self, limit: int = 500_000) -> None:
         self._limit = limit
         self._known: dict[tuple[int, str], int] = {}
+        self._gtins: dict[str, int] = {}
+        """What one retailer's captures found, for the others'."""
+        self._finding = asyncio.Lock()
 
     def __len__(self) -> int:
         return len(self._known)
@@ -83,10 +87,26 @@ class ProductCodes:
         found = {each: known for each in asked if (known := self.get(*each)) is not None}
         missing = {each: product_key(*each) for each in asked - found.keys()}
         if missing:
-            products = await find_or_create(database, missing.values())
+            products = await self._find(database, set(missing.values()))
             found |= {each: products[key] for each, key in missing.items()}
             self._remember({_remembered_as(each, key): products[key] for each, key in missing.items()})
         return found
+
+    async def _find(self, database: Database, keys: set[ProductKey]) -> dict[ProductKey, int]:
+        """Look up what no retailer's capture has met.
+
+        One at a time: a process that starts cold under load would take all connections for it, and who waits mostly finds
+        that the one before has met the same.
+        """
+        async with self._finding:
+            met = {key: self._gtins[key.code] for key in keys if key.retailer_id is None and key.code in self._gtins}
+            if new := keys - met.keys():
+                products = await find_or_create(database, new)
+                if len(self._gtins) + len(products) > self._limit:
+                    self._gtins.clear()
+                self._gtins.update((key.code, product) for key, product in products.items() if key.retailer_id is None)
+                met |= products
+        return met
 
     def _remember(self, learned: Mapping[tuple[int, str], int]) -> None:
         excess = len(self._known) + len(learned) - self._limit
