@@ -37,6 +37,7 @@ async def test_books_that_add_up_have_no_differences(traded: None, database: Dat
         ("update store_minute set value = value + 1", "store and minute"),
         ("update retailer_day set tickets = tickets - 1", "retailer and day"),
         ("update product_hour set quantity = quantity + 0.001", "product, store and hour"),
+        ("update product_hour set brand_id = null", "product, store and hour"),
         ("delete from brand_minute", "brand, province and minute"),
         ("update store_day set last_minute = last_minute + 1", "store and day"),
         ("update retailer_minute set voids = voids + 1", "retailer and minute"),

@@ -18,8 +18,8 @@ select 'store_minute', count(*) from (
         count(*) filter (where kind = 2), coalesce(-sum(total) filter (where kind = 2), 0), count(*) filter (where kind = 3) from sale group by 1, 2, 3, 4) x
 union all
 select 'product_hour', count(*) from (
-    select retailer_id, store_id, business_date, hour, product_id, value, quantity, lines from product_hour
-    except select retailer_id, store_id, business_date, minute / 60, product_id, sum(amount), sum(quantity), count(*) from lines group by 1, 2, 3, 4, 5) x
+    select retailer_id, store_id, business_date, hour, product_id, brand_id, value, quantity, lines from product_hour
+    except select retailer_id, store_id, business_date, minute / 60, product_id, brand_id, sum(amount), sum(quantity), count(*) from lines group by 1, 2, 3, 4, 5, 6) x
 union all
 select 'brand_minute', count(*) from (
     select brand_id, retailer_id, business_date, province_code, minute, value, quantity, lines from brand_minute

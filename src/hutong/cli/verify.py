@@ -105,8 +105,8 @@ CHECKS = [
     Check(
         "totals by product, store and hour (value, quantity, lines)",
         _TOTALS.format(
-            key="l.retailer_id, l.store_id, l.product_id, l.minute / 60", made=_OF_LINES, source=_LINES,
-            kept_key="t.retailer_id, t.store_id, t.product_id, t.hour", kept=_KEPT_OF_LINES, table="product_hour",
+            key="l.retailer_id, l.store_id, l.product_id, coalesce(l.brand_id, 0), l.minute / 60", made=_OF_LINES, source=_LINES,
+            kept_key="t.retailer_id, t.store_id, t.product_id, coalesce(t.brand_id, 0), t.hour", kept=_KEPT_OF_LINES, table="product_hour",
         ),
     ),
     Check(

@@ -54,10 +54,10 @@ begin
     from unnest(a_actor, a_retailer, a_store, a_subject, a_detail) as a (actor, retailer, store, subject, detail);
 
     insert into product_hour as t (retailer_id, store_id, business_date, hour, product_id, brand_id, value, quantity, lines)
-    select s_retailer[s], s_store[s], s_date[s], s_minute[s] / 60, product, max(brand), sum(amount), sum(quantity), count(*)
+    select s_retailer[s], s_store[s], s_date[s], s_minute[s] / 60, product, brand, sum(amount), sum(quantity), count(*)
     from unnest(l_sale, l_product, l_brand, l_amount, l_quantity) as l (s, product, brand, amount, quantity)
-    group by 1, 2, 3, 4, 5 order by 5, 1, 2, 4, 3
-    on conflict (product_id, retailer_id, store_id, hour, business_date) do update
+    group by 1, 2, 3, 4, 5, 6 order by 5, 1, 2, 4, 3, 6
+    on conflict (product_id, retailer_id, store_id, hour, business_date, brand_id) do update
         set value = t.value + excluded.value, quantity = t.quantity + excluded.quantity, lines = t.lines + excluded.lines;
     insert into store_minute as t (retailer_id, store_id, business_date, minute, value, tickets, items, returns, return_value, voids)
     select retailer, store, date, minute, sum(total), count(*) filter (where kind = 1), coalesce(sum(items) filter (where kind = 1), 0),
