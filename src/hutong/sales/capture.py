@@ -188,9 +188,9 @@ class Group:
         return self._results
 
     def _came_with(self, sale: PreparedSale) -> bool:
-        """Whether the sale that this one returns was committed with it."""
+        """Whether the sale that this one returns came with it and is recorded, by this group or just before."""
         original = sale.sale.original
-        return original is not None and isinstance(self._results.get((sale.outlet.retailer_id, original.int)), datetime)
+        return original is not None and isinstance(self._results.get((sale.outlet.retailer_id, original.int)), datetime | tuple)
 
     async def _settle(self, sales: list[PreparedSale]) -> None:
         if not sales:
