@@ -85,7 +85,9 @@ def columns_of(sales: list[Rung]) -> dict[str, Any]:
 async def make_days(connection: psycopg.AsyncConnection[Any], *days: date) -> None:
     """Make the partitions of these business dates, and of this and the last month's ids; before any transaction that captures."""
     await connection.execute("select ensure_days(%s)", [sorted(days)])
-    await connection.execute("select ensure_key_months(%s)", [sorted({(date.today() - timedelta(days=back)).replace(day=1) for back in (0, 31)})])
+    await connection.execute(
+        "select ensure_key_months(%s)", [sorted({(date.today() - timedelta(days=back)).replace(day=1) for back in (0, 31)})]
+    )
 
 
 async def capture(connection: psycopg.AsyncConnection[Any], *sales: Rung) -> None:

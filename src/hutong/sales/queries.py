@@ -143,7 +143,9 @@ async def documents_of(reader: Reader, rows: Sequence[Row[Any]]) -> list[dict[st
         lines.setdefault((line.retailer_id, line.sale_id), []).append(_line(line))
     tenders: dict[tuple[int, UUID], list[dict[str, Any]]] = {(row.retailer_id, row.id): [] for row in rows}
     for tender in await reader.rows(TENDERS, **which):
-        tenders.setdefault((tender.retailer_id, tender.sale_id), []).append({"type": tender.type, "amount": tender.amount, "reference": tender.reference})
+        tenders.setdefault((tender.retailer_id, tender.sale_id), []).append(
+            {"type": tender.type, "amount": tender.amount, "reference": tender.reference}
+        )
     return [_document(row, lines[row.retailer_id, row.id], tenders[row.retailer_id, row.id]) for row in rows]
 
 
