@@ -132,7 +132,12 @@ class Hub:
         return (await self.open(key)).whole(now())[1]
 
     def watch(self, topic: Topic, watcher: Watcher) -> None:
-        """Let a watcher follow the topic; what it does not know yet is sent soon."""
+        """Let a watcher follow the topic; what it does not know yet is sent soon.
+
+        A topic that was let go meanwhile is fed no more: its watcher is sent away, and comes back to the one in its place.
+        """
+        if self.topics.get(topic.key) is not topic:
+            watcher.end("closing")
         topic.watchers.add(watcher)
         if topic.dirty:
             self._touch(topic)
@@ -160,6 +165,7 @@ class Hub:
         async with self._loads:
             state = await self.source.load(topic.key)
         topic.settle(state)
+        topic.used_at = self._loop.time()  # whoever waits for it comes only after whatever else the loop has to do
         self._touch(topic)
 
     def _loaded(self, topic: Topic, task: asyncio.Task[None]) -> None:
