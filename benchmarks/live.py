@@ -166,6 +166,11 @@ def read_commits(url: str, since: float) -> Commits:
     return commits
 
 
+def untold(seen: Seen, commits: Commits) -> int:
+    """How many sales (of a brand: lines) a watcher was not told of, by its last count; below zero if it was told of too many."""
+    return len(commits.get((seen.kind, seen.id), ())) - (seen.count - seen.first_count)
+
+
 def deliveries(seen: Seen, commits: Sequence[float], since: float) -> Iterator[float]:
     """Seconds from the commit to the frame for each sale (of a brand: line) that a watcher was told of.
 
@@ -209,8 +214,9 @@ def show(
     result: Result, options: argparse.Namespace, load: Load, seen: Sequence[Seen], commits: Commits, since: float, cores: dict[str, float]
 ) -> None:
     """Print the percentiles by kind of topic, whether anything was lost, and the line of JSON."""
-    lost = sum(abs(each.count - each.first_count - len(commits.get((each.kind, each.id), ()))) for each in seen)
+    lost = sum(abs(untold(each, commits)) for each in seen)
     faults = [fault for each in seen for fault in each.faults]
+    faults += [f"{each.kind} {each.id}: {missing} not told" for each in seen if (missing := untold(each, commits))]
     by_kind: dict[str, list[float]] = {kind: [] for kind in KINDS}
     best: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for each in seen:
