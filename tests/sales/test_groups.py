@@ -1,6 +1,8 @@
 """Groups of sales that meet trouble: each sale is still judged alone, and what is answered is what is stored."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +18,7 @@ from hutong.kernel.clock import now
 from hutong.kernel.errors import Unavailable
 from hutong.kernel.ids import uuid7
 from hutong.platform.database import Database
+from hutong.sales import capture
 from hutong.sales.capture import CaptureQueue
 from hutong.sales.outlets import Outlets
 from hutong.sales.prepare import EARLIEST, PreparedSale, prepare
@@ -119,4 +122,32 @@ async def test_a_return_finds_its_sale_beside_a_bad_one_whatever_their_ids(
     assert await statuses(integrator, [taken]) == [201]
     batch = [original, return_of(network, original, id=earlier), sale(network, receipt=taken["receipt"])]
     assert await statuses(integrator, batch) == [201, 201, 409]
+    assert differences(owner) == {}
+
+
+async def test_a_postgresql_that_falls_silent_is_given_up_and_the_sale_can_be_sent_again(
+    database: Database, network: Network, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capture, "ANSWER_SECONDS", 0.5)
+    queue = CaptureQueue(database, ProductCodes(), 1, 1000)
+    queue.start()
+    try:
+        assert isinstance((await queue.submit([await prepared(database, network, sale(network))]))[0], datetime)
+        row = owner.execute(
+            "select pid from pg_stat_activity where datname = current_database() and query like '%%capture_sales%%' and pid <> pg_backend_pid()"
+        ).fetchone()
+        assert row is not None
+        document = await prepared(database, network, sale(network))
+        os.kill(row[0], signal.SIGSTOP)
+        try:
+            with pytest.raises(Unavailable):
+                async with asyncio.timeout(15):
+                    await queue.submit([document])
+        finally:
+            os.kill(row[0], signal.SIGCONT)
+        async with asyncio.timeout(15):
+            assert not isinstance((await queue.submit([document]))[0], Exception)
+    finally:
+        await queue.stop()
+    assert counts(owner)[0] == 2
     assert differences(owner) == {}

@@ -13,7 +13,7 @@ from psycopg import errors as pg
 
 from hutong.catalog import ProductCodes
 from hutong.kernel.errors import HutongError, Unavailable
-from hutong.platform.database import Database, is_outage
+from hutong.platform.database import STATEMENT_TIMEOUT_MS, Database, is_outage
 from hutong.sales.errors import OriginalUnknown, ReceiptTaken, ReturnExceedsSale, SaleDiffers, SaleInvalid
 from hutong.sales.partitions import Partitions
 from hutong.sales.prepare import PreparedSale
@@ -26,6 +26,8 @@ GROUP_SALES = 200
 requests are read and this process idle while PostgreSQL works (docs/performance.md)."""
 GROUP_LINES = 20_000
 ATTEMPTS = 4
+ANSWER_SECONDS = STATEMENT_TIMEOUT_MS / 1000 + 5
+"""PostgreSQL ends a statement before this; one that has not answered by then is not there any more, or cannot be reached."""
 FAULTS = ("HT001", "HT002", "22003")
 """SQLSTATEs that ``capture_sales`` raises when one sale of the group is at fault; so do unique and check violations."""
 
@@ -180,7 +182,7 @@ class Group:
         self._results: dict[tuple[int, int], Result] = {}
 
     async def commit(self, submissions: Sequence[Submission]) -> dict[tuple[int, int], Result]:
-        """Commit all that can be and answer what became of each sale, by ``PreparedSale.key``. Raises psycopg.Error on outages."""
+        """Commit all that can be and answer what became of each sale, by ``key``. Outages raise psycopg.Error or TimeoutError."""
         sales = sorted((sale for each in submissions for sale in each.sales), key=lambda sale: sale.key)
         await self._settle(sales)
         # Halving may have tried a return before its sale, when the clocks that made their ids differ.
@@ -218,8 +220,9 @@ class Group:
         values = parameters(sales, audits_of(sales))
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                cursor = await self._connection.execute(CALL, values, prepare=True)
-                row = await cursor.fetchone()
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    cursor = await self._connection.execute(CALL, values, prepare=True)
+                    row = await cursor.fetchone()
                 assert row is not None
                 return row[0]  # type: ignore[no-any-return]
             except (pg.DeadlockDetected, pg.SerializationFailure):
@@ -233,7 +236,7 @@ class Group:
 
     async def _without_known(self, sales: list[PreparedSale]) -> list[PreparedSale]:
         """The sales that are not recorded yet; those that are get the first answer, or SaleDiffers if their content differs."""
-        async with self._connection.transaction():
+        async with asyncio.timeout(ANSWER_SECONDS), self._connection.transaction():
             scope = array(sorted({sale.outlet.retailer_id for sale in sales}))
             await self._connection.execute("select set_config('hutong.retailers', %s, true)", (scope,))
             cursor = await self._connection.execute(
