@@ -13,6 +13,7 @@ from hutong.kernel.clock import now
 from hutong.kernel.errors import TooManyRequests, Unauthenticated, Unavailable
 from hutong.platform.database import Database
 from hutong.platform.live import EventStream, Hub, News
+from hutong.platform.live import stream as streaming
 from hutong.platform.live.stream import MOST_STREAMS
 from hutong.platform.live.topic import MOST_BEHIND, RING, Topic, Watcher
 from hutong.platform.scope import Scope
@@ -281,6 +282,16 @@ async def test_a_stream_ends_itself_at_its_limit_and_says_so(database: Database)
         assert line.ended
         assert line.events[-1]["event"] == "end"
         assert line.events[-1]["data"] == {"reason": "limit"}
+        assert not hub.streams
+
+
+async def test_a_stream_ends_though_its_watcher_has_stopped_reading(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streaming, "STALL_SECONDS", 0.2)
+    async with running_hub(database) as hub:
+        line = Line(hub, await hub.open("a"), limit_seconds=0.3)
+        line.clear.clear()
+        async with asyncio.timeout(15):
+            await line.task
         assert not hub.streams
 
 

@@ -19,6 +19,8 @@ LIMIT_SECONDS = 600.0
 """A stream ends itself after at most this long, up to a tenth earlier so that not all come back at once."""
 CHECK_SECONDS = 3.0
 """How often it is asked whether the watcher may still watch."""
+STALL_SECONDS = 10.0
+"""How long after its limit a stream is waited for whose watcher keeps the line but has stopped reading."""
 MOST_STREAMS = 20
 RETRY_MS = 2_000
 
@@ -63,8 +65,10 @@ class EventStream(Response):
         timer = loop.call_later(self.limit_seconds, watcher.end, "limit")
         tasks = [asyncio.create_task(_gone(receive, watcher)), asyncio.create_task(self._checks(watcher))]
         try:
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            await self._send(watcher, send)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.limit_seconds + STALL_SECONDS):
+                    await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+                    await self._send(watcher, send)
         finally:
             timer.cancel()
             self.hub.unwatch(self.topic, watcher)
