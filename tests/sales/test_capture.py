@@ -343,3 +343,18 @@ async def test_two_retailers_may_use_the_same_id_and_neither_mixes_with_the_othe
     assert sorted(len(each["lines"]) for each in both) == [1, 2]
     assert (await with_key(network.two.key).get(f"/v1/sales/{one['id']}")).json()["total"] == two["total"]
     assert differences(owner) == {}
+
+
+async def test_a_file_of_faults_keeps_no_till_waiting(
+    integrator: httpx.AsyncClient, till: httpx.AsyncClient, network: Network, owner: Owner
+) -> None:
+    faulty = [return_of(network, sale(network)) for _ in range(600)]
+    file = asyncio.create_task(integrator.post("/v1/sales:batch", json={"sales": [*faulty, sale(network)]}))
+    await asyncio.sleep(0)
+    for _ in range(5):
+        assert (await till.post("/v1/sales", json=sale(network))).status_code == 201
+    assert not file.done(), "the file was judged before the tills' sales were captured"
+    outcomes = (await file).json()["outcomes"]
+    assert [each["status"] for each in outcomes] == [422] * 600 + [201]
+    assert counts(owner)[0] == 6
+    assert differences(owner) == {}

@@ -26,6 +26,8 @@ GROUP_SALES = 200
 requests are read and this process idle while PostgreSQL works (docs/performance.md)."""
 GROUP_LINES = 20_000
 ATTEMPTS = 4
+QUICKLY_JUDGED = 8
+"""A request of more sales than this, one of which is at fault, is looked into apart, so that nobody else waits for it."""
 ANSWER_SECONDS = STATEMENT_TIMEOUT_MS / 1000 + 5
 """PostgreSQL ends a statement before this; one that has not answered by then is not there any more, or cannot be reached."""
 FAULTS = ("HT001", "HT002", "22003")
@@ -35,7 +37,7 @@ Result = datetime | tuple[datetime] | HutongError
 """When the sale was captured by this call; in a 1-tuple when it had been captured before; or why it was not."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Submission:
     """The sales of one request, waiting for their results, which come all at once."""
 
@@ -61,25 +63,31 @@ class CaptureQueue:
         self._waiting: deque[Submission] = deque()
         self._waiting_sales = 0
         self._arrived = asyncio.Event()
+        self._troubled: deque[Submission] = deque()
+        self._troubled_sales = 0
+        self._trouble = asyncio.Event()
         self._writers: list[asyncio.Task[None]] = []
         self._partitions = Partitions(database)
         self._stopping = False
 
     def start(self) -> None:
         self._writers = [asyncio.create_task(self._write_for_ever(), name=f"capture-{n}") for n in range(self._connections)]
+        self._writers.append(asyncio.create_task(self._write_for_ever(troubled=True), name="capture-troubled"))
 
     async def stop(self) -> None:
         """Let what is being committed finish; refuse what is still waiting."""
         self._stopping = True
         self._arrived.set()
+        self._trouble.set()
         await asyncio.gather(*self._writers, return_exceptions=True)
-        while self._waiting:
-            self._finish_all([self._waiting.popleft()], Unavailable("The server is stopping; send it again."))
+        self._finish_all([*self._waiting, *self._troubled], Unavailable("The server is stopping; send it again."))
+        self._waiting.clear()
+        self._troubled.clear()
 
     @property
     def waiting(self) -> int:
         """How many sales wait to be committed."""
-        return self._waiting_sales
+        return self._waiting_sales + self._troubled_sales
 
     async def submit(self, sales: Sequence[PreparedSale]) -> list[Result]:
         """Commit these sales of one retailer and answer what became of each, in order. The ids differ.
@@ -98,7 +106,7 @@ class CaptureQueue:
         return await asyncio.shield(submission.future)
 
     def _refuse_if_full(self, sales: Sequence[PreparedSale]) -> None:
-        if self._stopping or self._waiting_sales + len(sales) > self._backlog:
+        if self._stopping or self.waiting + len(sales) > self._backlog:
             raise Unavailable("Too many sales are waiting to be committed; send it again in a moment.", retry_after=1)
 
     async def _find_products(self, sales: Sequence[PreparedSale]) -> None:
@@ -116,37 +124,54 @@ class CaptureQueue:
 
     # groups --------------------------------------------------------------------------------------------------------
 
-    async def _write_for_ever(self) -> None:
+    async def _write_for_ever(self, *, troubled: bool = False) -> None:
+        """Commit what waits, group by group; the one for the ``troubled`` takes requests with a faulty sale, one by one."""
+        queue, arrived = (self._troubled, self._trouble) if troubled else (self._waiting, self._arrived)
         connection: psycopg.AsyncConnection[Any] | None = None
         while not self._stopping:
-            if not self._waiting:
-                self._arrived.clear()
-                await self._arrived.wait()
+            if not queue:
+                arrived.clear()
+                await arrived.wait()
                 continue
-            group = self._take_group()
+            requests = self._take_troubled() if troubled else self._take_group()
             try:
                 if connection is None or connection.closed:
                     connection = await self._database.connect()
-                results = await Group(connection, self._partitions).commit(group)
-            except Exception as error:
+                group = Group(connection, self._partitions)
+                undone = await group.commit(requests, patient=troubled)
+            except Exception as error:  # noqa: BLE001 - _give_up logs it, and whoever sent it is told
                 if connection is not None:
                     await connection.close()
                     connection = None
-                if is_outage(error):
-                    log.warning("capture_unavailable", error=str(error).strip(), sales=sum(len(each.sales) for each in group))
-                else:
-                    log.exception("capture_failed", sales=sum(len(each.sales) for each in group))
-                self._finish_all(
-                    group, Unavailable("The sale could not be committed just now; send it again with the same id.", retry_after=1)
-                )
+                self._give_up(requests, error)
                 await asyncio.sleep(0.05)
                 continue
             self._on_commit()
-            for submission in group:
-                if not submission.future.done():
-                    submission.future.set_result([results[sale.key] for sale in submission.sales])
+            for submission in requests:
+                if submission not in undone and not submission.future.done():
+                    submission.future.set_result([group.results[sale.key] for sale in submission.sales])
+            self._put_aside(undone)
         if connection is not None:
             await connection.close()
+
+    def _give_up(self, requests: list[Submission], error: Exception) -> None:
+        if is_outage(error):
+            log.warning("capture_unavailable", error=str(error).strip(), sales=sum(len(each.sales) for each in requests))
+        else:
+            log.exception("capture_failed", sales=sum(len(each.sales) for each in requests))
+        self._finish_all(requests, Unavailable("The sale could not be committed just now; send it again with the same id.", retry_after=1))
+
+    def _put_aside(self, requests: list[Submission]) -> None:
+        self._troubled.extend(requests)
+        self._troubled_sales += sum(len(each.sales) for each in requests)
+        self._trouble.set()
+
+    def _take_troubled(self) -> list[Submission]:
+        """The smallest request with a fault: a till's few sales do not wait for a file of a thousand."""
+        submission = min(self._troubled, key=lambda each: len(each.sales))
+        self._troubled.remove(submission)
+        self._troubled_sales -= len(submission.sales)
+        return [submission]
 
     def _take_group(self) -> list[Submission]:
         """The requests at the head of the queue that fit one transaction; an id that is in it already waits for the next."""
@@ -174,46 +199,75 @@ class CaptureQueue:
 
 
 class Group:
-    """One group on one connection: tried whole, and halved until the sale at fault stands alone."""
+    """One group on one connection: tried whole, and halved until the sale at fault stands alone. ``results`` are by sale's key."""
 
     def __init__(self, connection: psycopg.AsyncConnection[Any], partitions: Partitions) -> None:
         self._connection = connection
         self._partitions = partitions
-        self._results: dict[tuple[int, int], Result] = {}
+        self.results: dict[tuple[int, int], Result] = {}
 
-    async def commit(self, submissions: Sequence[Submission]) -> dict[tuple[int, int], Result]:
-        """Commit all that can be and answer what became of each sale, by ``key``. Outages raise psycopg.Error or TimeoutError."""
-        sales = sorted((sale for each in submissions for sale in each.sales), key=lambda sale: sale.key)
-        await self._settle(sales)
+    async def commit(self, requests: Sequence[Submission], *, patient: bool) -> list[Submission]:
+        """Commit what can be, with a result for each sale; answer the requests left undone.
+
+        Undone is a large request with a sale at fault, unless ``patient``. Outages raise psycopg.Error or TimeoutError.
+        """
+        undone = await self._commit_requests(list(requests), patient)
         # Halving may have tried a return before its sale, when the clocks that made their ids differ.
-        await self._settle([sale for sale in sales if isinstance(self._results[sale.key], OriginalUnknown) and self._came_with(sale)])
-        return self._results
+        done = sales_of([each for each in requests if each not in undone])
+        await self._settle([sale for sale in done if isinstance(self.results[sale.key], OriginalUnknown) and self._came_with(sale)])
+        return undone
+
+    async def _commit_requests(self, requests: list[Submission], patient: bool) -> list[Submission]:
+        sales = [sale for sale in sales_of(requests) if sale.key not in self.results]
+        if len(requests) == 1 and (patient or len(sales) <= QUICKLY_JUDGED):
+            await self._settle(sales)
+            return []
+        while sales:
+            if await self._insert_or_fault(sales) is None:
+                return []
+            remaining = await self._without_known(sales)
+            if len(remaining) == len(sales):
+                break
+            sales = remaining
+        if not sales:
+            return []
+        if len(requests) == 1:
+            return requests
+        half = len(requests) // 2
+        return [*await self._commit_requests(requests[:half], patient), *await self._commit_requests(requests[half:], patient)]
 
     def _came_with(self, sale: PreparedSale) -> bool:
         """Whether the sale that this one returns came with it and is recorded, by this group or just before."""
         original = sale.sale.original
-        return original is not None and isinstance(self._results.get((sale.outlet.retailer_id, original.int)), datetime | tuple)
+        return original is not None and isinstance(self.results.get((sale.outlet.retailer_id, original.int)), datetime | tuple)
 
     async def _settle(self, sales: list[PreparedSale]) -> None:
+        """Give each of these a result, by halving where it must be."""
         if not sales:
             return
-        try:
-            at = await self._insert(sales)
-            self._results.update((sale.key, at) for sale in sales)
+        fault = await self._insert_or_fault(sales)
+        if fault is None:
             return
-        except psycopg.Error as error:
-            if not is_fault(error):
-                raise
-            fault = error
         remaining = await self._without_known(sales)
         if len(remaining) < len(sales):
             await self._settle(remaining)
         elif len(sales) == 1:
-            self._results[sales[0].key] = explain(fault, sales[0])
+            self.results[sales[0].key] = explain(fault, sales[0])
         else:
             half = len(sales) // 2
             await self._settle(sales[:half])
             await self._settle(sales[half:])
+
+    async def _insert_or_fault(self, sales: list[PreparedSale]) -> psycopg.Error | None:
+        """Commit these together; if one of them is at fault, none is, and the fault is the answer."""
+        try:
+            at = await self._insert(sales)
+        except psycopg.Error as error:
+            if not is_fault(error):
+                raise
+            return error
+        self.results.update((sale.key, at) for sale in sales)
+        return None
 
     async def _insert(self, sales: list[PreparedSale]) -> datetime:
         """Call ``capture_sales``: one statement, one transaction, committed when this returns."""
@@ -250,12 +304,17 @@ class Group:
             if sale.key not in known:
                 remaining.append(sale)
             elif known[sale.key][0] == sale.digest:
-                self._results[sale.key] = (known[sale.key][1],)
+                self.results[sale.key] = (known[sale.key][1],)
             else:
-                self._results[sale.key] = SaleDiffers(
+                self.results[sale.key] = SaleDiffers(
                     f"Sale {sale.id} is recorded with other content; nothing was changed.", id=str(sale.id)
                 )
         return remaining
+
+
+def sales_of(requests: Sequence[Submission]) -> list[PreparedSale]:
+    """All sales of these requests in the order in which groups lock."""
+    return sorted((sale for each in requests for sale in each.sales), key=lambda sale: sale.key)
 
 
 def audits_of(sales: Sequence[PreparedSale]) -> list[Audit]:
