@@ -96,7 +96,7 @@ def test_when_it_is_asked_to_end_nothing_is_left_running(serve: Callable[..., Se
     assert served.process.returncode == 0
     assert postmaster is not None
     assert gone(postmaster)
-    assert all(gone(pid) for pid in processes)
+    until(lambda: all(gone(pid) for pid in processes), seconds=5)
 
 
 def test_after_a_kill_its_workers_go_by_themselves_and_the_next_start_recovers(serve: Callable[..., Served]) -> None:

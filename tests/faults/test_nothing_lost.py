@@ -139,10 +139,9 @@ async def test_a_full_disk_answers_503_and_what_was_acknowledged_survives(tmp_pa
         try:
             tills = Tills(server.url, network.one.key)
             await tills.send_until_all_are_there(some_sales(network, 20), clients=5)
-            with ballast.open("wb") as file, contextlib.suppress(OSError):
+            with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
                 while True:
-                    file.write(b"\0" * 65_536)
-                    file.flush()
+                    file.write(b"\0" * 4_096)
             refused = await until_refused(tills, network)
             assert refused.status_code == 503
             assert refused.headers["retry-after"]

@@ -116,11 +116,14 @@ def members(schema: dict[str, Any]) -> Iterator[Field]:
     """The members of an object's schema."""
     required = schema.get("required", [])
     for name, member in schema.get("properties", {}).items():
-        yield Field(name, type_of(member), name in required, member.get("description", ""), schema=_named(member))
+        described = member if isinstance(member, dict) else {}  # JSON Schema: a member may be just true, that is anything
+        yield Field(name, type_of(described), name in required, described.get("description", ""), schema=_named(described))
 
 
-def type_of(schema: dict[str, Any]) -> str:
+def type_of(schema: dict[str, Any] | bool) -> str:
     """A schema in a few words: ``string (uuid)``, ``list of Line``, ``"sale" | "return"``, ``integer ≥ 0``."""
+    if isinstance(schema, bool):
+        return "any" if schema else "nothing"
     if "$ref" in schema:
         return str(schema["$ref"].rsplit("/", 1)[-1])
     for several in ("anyOf", "oneOf"):
@@ -144,10 +147,9 @@ def type_of(schema: dict[str, Any]) -> str:
 def _named(schema: dict[str, Any]) -> str:
     """The name of the schema that a member or its items refer to, or nothing."""
     for each in (schema, schema.get("items", {}), *schema.get("anyOf", [])):
-        if "$ref" in each:
-            return str(each["$ref"].rsplit("/", 1)[-1])
-        if "$ref" in each.get("items", {}):
-            return str(each["items"]["$ref"].rsplit("/", 1)[-1])
+        for place in (each, each.get("items", {})) if isinstance(each, dict) else ():
+            if isinstance(place, dict) and "$ref" in place:
+                return str(place["$ref"].rsplit("/", 1)[-1])
     return ""
 
 
