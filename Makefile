@@ -32,7 +32,11 @@ serve: run-setup ## Set up, then run an empty network on http://localhost:PORT
 test: setup ## Set up, then run every test (PYTEST='-k tills' passes options on)
 	@command -v chromium >/dev/null 2>&1 || test -n "$$HUTONG_CHROMIUM" || \
 		echo 'No chromium here: browser tests will be skipped. Debian: apt-get install chromium fonts-noto-cjk'
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(PYTEST)
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m 'not slow and not real' $(PYTEST)
+
+.PHONY: test-slow
+test-slow: setup ## The tests that take longer: whole programs killed and started again, the real files, feeds that go late
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m 'slow and not real' $(PYTEST)
 
 .PHONY: real-input
 real-input: setup ## Send both whole real data files through the API and check every penny (minutes; needs ../shared/data)

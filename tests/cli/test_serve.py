@@ -99,6 +99,7 @@ def test_when_it_is_asked_to_end_nothing_is_left_running(serve: Callable[..., Se
     until(lambda: all(gone(pid) for pid in processes), seconds=5)
 
 
+@pytest.mark.slow
 def test_after_a_kill_its_workers_go_by_themselves_and_the_next_start_recovers(serve: Callable[..., Served]) -> None:
     served = serve("--workers", "2")
     workers = children(served.process.pid)

@@ -133,6 +133,7 @@ def test_a_till_that_lost_its_line_sends_a_late_batch_in_order() -> None:
     assert all(before <= after for batch in late.values() for before, after in pairwise(batch))
 
 
+@pytest.mark.slow
 def test_the_days_limited_edition_starts_at_nothing_and_sells_more_and_more() -> None:
     code, minutes = launch_of(MONDAY).gtin, Counter()
     for rung in played(Trade(SMALL, 60, NOON, launched_at=NOON + 60), 660):

@@ -8,7 +8,7 @@ async def test_the_chosen_theme_and_language_stay(page_as):
     chosen = await page.evaluate("document.documentElement.className.trim()")
     assert chosen in ("theme-light", "theme-dark")
     await page.click("[data-language=zh]")
-    assert await page.evaluate("document.documentElement.lang") == "zh-Hans-CN"
+    await page.wait_for_selector("html[lang=zh-Hans-CN]")
     await page.goto("/docs")
     assert await page.evaluate("document.documentElement.lang") == "zh-Hans-CN"
     assert await page.evaluate("document.documentElement.className.trim()") == chosen
