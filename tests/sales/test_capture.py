@@ -358,3 +358,11 @@ async def test_a_file_of_faults_keeps_no_till_waiting(
     assert [each["status"] for each in outcomes] == [422] * 600 + [201]
     assert counts(owner)[0] == 6
     assert differences(owner) == {}
+
+
+async def test_a_sale_is_a_sign_of_its_tills_life(app: Any, till: httpx.AsyncClient, network: Network, owner: Owner) -> None:
+    await till.post("/v1/sales", json=sale(network))
+    await app.state.intake.write_signs_of_life()
+    seen = dict(owner.execute("select id, last_seen_at is not null and last_seen_at > now() - interval '1 minute' from till").fetchall())
+    assert seen.pop(network.till.id)
+    assert not any(seen.values())

@@ -35,7 +35,7 @@ group by 1, 2, 3"""
 LAUNCHES = """
 insert into launch_day (brand_id, product_id, business_date, value, quantity)
 select p.brand_id, h.product_id, h.business_date, sum(h.value), sum(h.quantity)
-from product_hour h join product p on p.id = h.product_id and p.brand_id is not null and p.launched_on > cast(:day as date) - :launch_days
+from product_hour h join product p on p.id = h.product_id and p.brand_id = h.brand_id and p.launched_on > cast(:day as date) - :launch_days
 where h.business_date in ({days}) and h.business_date >= p.launched_on group by 1, 2, 3
 on conflict (brand_id, product_id, business_date) do update set value = excluded.value, quantity = excluded.quantity"""
 

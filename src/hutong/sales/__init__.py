@@ -1,5 +1,6 @@
 """Sales: captured exactly once, in groups, with the totals that monitors read; and read again as receipts."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -49,7 +50,10 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.capture = queue
     app.state.intake = Intake(database, queue, outlets, settings.late_days)
     queue.start()
+    signs = asyncio.create_task(app.state.intake.keep_signs_of_life(), name="signs-of-life")
     try:
         yield
     finally:
+        signs.cancel()
         await queue.stop()
+        await app.state.intake.write_signs_of_life()

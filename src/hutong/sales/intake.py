@@ -1,13 +1,14 @@
 """From the bytes of a request to results: reads sales, places them in stores that the caller may sell for, checks, commits."""
 
+import asyncio
 import re
-import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
+import structlog
 
 from hutong.directory import Permission, Principal, register_till, touch_tills
 from hutong.kernel.clock import now
@@ -18,6 +19,8 @@ from hutong.sales.errors import SaleInvalid, UnknownStore
 from hutong.sales.outlets import Outlet, Outlets
 from hutong.sales.prepare import EARLIEST, PreparedSale, prepare
 from hutong.sales.wire import Batch, Sale
+
+log = structlog.get_logger(__name__)
 
 TOUCH_SECONDS = 5.0
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -35,7 +38,6 @@ class Intake:
         self._outlets = outlets
         self._late_days = late_days
         self._seen: dict[int, datetime] = {}
-        self._touched_at = time.monotonic()
 
     async def capture_one(self, body: bytes, by: Principal) -> tuple[Sale, Result]:
         """Capture one sale. Raises Forbidden for who captures nowhere, HutongError for a sale that breaks a rule."""
@@ -82,12 +84,20 @@ class Intake:
         except Unavailable as error:
             return [error] * len(sales)
 
-    async def flush_seen(self) -> None:
-        """Write the tills' signs of life that came with sales, if the last writing is some seconds ago."""
-        if self._seen and time.monotonic() - self._touched_at >= TOUCH_SECONDS:
-            self._touched_at = time.monotonic()
-            seen, self._seen = self._seen, {}
+    async def keep_signs_of_life(self) -> None:
+        """Write the tills' signs of life that came with sales, every few seconds, apart from the requests: until cancelled."""
+        while True:
+            await asyncio.sleep(TOUCH_SECONDS)
+            await self.write_signs_of_life()
+
+    async def write_signs_of_life(self) -> None:
+        """Write what has come since the last time; what cannot be written now is kept for the next."""
+        seen, self._seen = self._seen, {}
+        try:
             await touch_tills(self._database, seen)
+        except Exception:
+            log.warning("signs of life not written, trying again", exc_info=True)
+            self._seen = seen | self._seen
 
     def _note_seen(self, sales: Sequence[PreparedSale]) -> None:
         at = now()

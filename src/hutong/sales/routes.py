@@ -1,6 +1,5 @@
 """The capture routes: plain Starlette routes with msgspec, since every sale of the network passes here."""
 
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -28,7 +27,6 @@ async def post_sale(request: Request) -> Response:
     if isinstance(result, HutongError):
         raise result
     again = isinstance(result, tuple)
-    await _sign_of_life(intake)
     return Response(_answer(sale, result[0] if isinstance(result, tuple) else result), 200 if again else 201, media_type="application/json")
 
 
@@ -38,7 +36,6 @@ async def post_batch(request: Request) -> Response:
     _expect_json(request)
     intake: Intake = request.app.state.intake
     outcomes = [_outcome(sale_id, result) for sale_id, result in await intake.capture_batch(await request.body(), by)]
-    await _sign_of_life(intake)
     if all(each.status == 503 for each in outcomes):
         raise Unavailable("The sales could not be committed just now; send them again with the same ids.", retry_after=1)
     return Response(_encode(Outcomes(outcomes)), 200, media_type="application/json")
@@ -48,12 +45,6 @@ def _expect_json(request: Request) -> None:
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise Malformed(f"Send application/json in UTF-8, not {kind[:60]}.")
-
-
-async def _sign_of_life(intake: Intake) -> None:
-    # The sale is committed: that the till's sign of life cannot be written now must not change the answer.
-    with suppress(Unavailable):
-        await intake.flush_seen()
 
 
 def _answer(sale: Sale, captured_at: datetime) -> bytes:
