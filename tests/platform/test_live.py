@@ -14,7 +14,6 @@ from hutong.kernel.errors import TooManyRequests, Unauthenticated, Unavailable
 from hutong.platform.database import Database
 from hutong.platform.live import EventStream, Hub, News
 from hutong.platform.live import stream as streaming
-from hutong.platform.live.stream import MOST_STREAMS
 from hutong.platform.live.topic import MOST_BEHIND, RING, Topic, Watcher
 from hutong.platform.scope import Scope
 from hutong.platform.tail import Event, Horizon
@@ -264,7 +263,7 @@ async def test_frames_are_encoded_once_for_all_watchers(database: Database, owne
 async def test_a_person_has_at_most_so_many_streams_open(database: Database) -> None:
     async with running_hub(database) as hub:
         topic = await hub.open("a")
-        lines = [Line(hub, topic) for _ in range(MOST_STREAMS)]
+        lines = [Line(hub, topic) for _ in range(streaming.MOST_STREAMS)]
         for line in lines:
             await line.counted("a", 0)
         with pytest.raises(TooManyRequests):
