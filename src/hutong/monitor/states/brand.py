@@ -34,14 +34,14 @@ HABIT_DAYS = 4
 # capitals are written into them.
 LOAD = f"""
 with minutes as materialized (
-    select retailer_id, province_code, minute, sum(value) as value, (sum(quantity) * 1000)::bigint as quantity, sum(lines) as lines
+    select province_code, minute, sum(value) as value, (sum(quantity) * 1000)::bigint as quantity, sum(lines) as lines
     from brand_minute where brand_id = :brand and business_date = DAY and RETAILERS
-    group by grouping sets ((retailer_id), (province_code), (minute)))
+    group by grouping sets ((province_code), (minute)))
 select json_build_object(
     'horizon', pg_current_snapshot()::text, 'as_of', now(),
     'minutes', (select coalesce(json_agg(json_build_array(minute, value, quantity)), '[]') from minutes where minute is not null),
-    'retailers', (select coalesce(json_agg(json_build_array(retailer_id, json_build_array(value, quantity, lines))), '[]')
-                  from minutes where retailer_id is not null),
+    'retailers', (select coalesce(json_agg(json_build_array(retailer_id, json_build_array(value, (quantity * 1000)::bigint, lines))), '[]')
+                  from brand_day where brand_id = :brand and business_date = DAY and RETAILERS),
     'provinces', (select coalesce(json_agg(json_build_array(province_code, json_build_array(value, quantity, lines))), '[]')
                   from minutes where province_code is not null),
     'recent', (select coalesce(json_agg(json_build_array(l.sale_id, l.store_id, s.completed_at, json_build_array(l.line, l.product_id,
