@@ -30,6 +30,7 @@ from hutong.directory.permissions import (
 from hutong.kernel.errors import Unauthenticated, Unavailable
 from hutong.platform.database import Database, UnitOfWork
 from hutong.platform.scope import Scope
+from hutong.platform.tasks import cancel
 
 __all__ = [
     "KEY_PERMISSIONS", "ROLE_PERMISSIONS", "ROLE_PLACES", "TILL_PERMISSIONS", "Access", "Grant", "Permission", "Principal",
@@ -121,9 +122,7 @@ async def listening(db: Database) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await cancel(task)
         memory.listening = False
         memory.drop()
 

@@ -7,7 +7,7 @@ collects them, so nothing here knows what they do. A job must bear being run twi
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -17,6 +17,7 @@ import structlog
 from hutong.platform.config import Settings
 from hutong.platform.database import APP_ROLE, Database, session_options
 from hutong.platform.scope import Scope
+from hutong.platform.tasks import cancel
 
 CONCURRENCY = 2
 """Jobs that one process runs at the same time."""
@@ -74,9 +75,7 @@ async def working(database: Database, settings: Settings, jobs: Iterable[Job]) -
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await cancel(task)
 
 
 async def _work(database: Database, settings: Settings, jobs: list[Job]) -> None:

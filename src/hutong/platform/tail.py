@@ -18,6 +18,7 @@ import structlog
 
 from hutong.kernel.errors import Unavailable
 from hutong.platform.database import Database, is_outage
+from hutong.platform.tasks import cancel
 
 CHANNEL = "hutong_event"
 POLL_SECONDS = 0.25
@@ -228,14 +229,6 @@ class Tail:
                         await connection.close()
             except (psycopg.Error, OSError, TimeoutError):
                 await asyncio.sleep(1)
-
-
-async def cancel(*tasks: "asyncio.Task[Any]") -> None:
-    """Cancel tasks and wait until they are over, whatever they end with. A cancellation of the caller is not swallowed."""
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)
 
 
 async def network_connection(database: Database) -> psycopg.AsyncConnection[Any]:

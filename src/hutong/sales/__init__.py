@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from hutong.catalog import ProductCodes
 from hutong.platform.config import Settings
 from hutong.platform.database import Database
+from hutong.platform.tasks import cancel
 from hutong.sales.api import router
 from hutong.sales.capture import CaptureQueue
 from hutong.sales.intake import Intake
@@ -54,6 +55,6 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        signs.cancel()
+        await cancel(signs)
         await queue.stop()
         await app.state.intake.write_signs_of_life()

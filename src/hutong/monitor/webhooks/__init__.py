@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 
@@ -14,6 +14,7 @@ from hutong.monitor.webhooks.pages import router as pages
 from hutong.platform.config import Settings
 from hutong.platform.database import Database
 from hutong.platform.outbound import Outbound
+from hutong.platform.tasks import cancel
 
 __all__ = ["WEBHOOK_JOBS", "lifespan", "router", "sending"]
 
@@ -30,11 +31,7 @@ async def sending(database: Database, outbound: Outbound) -> AsyncIterator[None]
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await cancel(*tasks)
 
 
 @asynccontextmanager

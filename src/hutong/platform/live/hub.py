@@ -15,7 +15,8 @@ from hutong.kernel.errors import HutongError, Unavailable
 from hutong.platform.database import Database
 from hutong.platform.live.frames import Whole
 from hutong.platform.live.topic import Item, State, Topic, Watcher
-from hutong.platform.tail import Event, Notifier, Step, Tail, cancel
+from hutong.platform.tail import Event, Notifier, Step, Tail
+from hutong.platform.tasks import cancel
 
 FRAME_SECONDS = 0.25
 """Frames of a topic are at least this far apart; the first change after a pause goes out at once."""

@@ -13,7 +13,7 @@ from hutong.kernel.errors import HutongError, TooManyRequests, Unavailable
 from hutong.platform.live.frames import server_sent
 from hutong.platform.live.hub import Hub
 from hutong.platform.live.topic import Topic, Watcher
-from hutong.platform.tail import cancel
+from hutong.platform.tasks import cancel
 
 LIMIT_SECONDS = 600.0
 """A stream ends itself after at most this long, up to a tenth earlier so that not all come back at once."""
