@@ -51,6 +51,7 @@ async def test_a_job_that_fails_comes_again(database, settings, owner):
     assert set(left) <= {("failed",)}
 
 
+@pytest.mark.slow
 async def test_jobs_go_on_after_the_database_ended_every_connection(database, settings, owner):
     ran, job = counting()
     async with working(database, settings, [job]):
