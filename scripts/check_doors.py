@@ -1,4 +1,4 @@
-"""Fails where a module reaches past another's door: directory, catalog, sales and monitor are met through their __init__ alone."""
+"""Fails where a module reaches past another's door: directory, catalog, payments, sales and monitor are met through their __init__ alone."""
 
 import ast
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "hutong"
-BEHIND_DOORS = {"directory", "catalog", "sales", "monitor"}
+BEHIND_DOORS = {"directory", "catalog", "payments", "sales", "monitor"}
 
 
 def main() -> int:
