@@ -14,13 +14,13 @@ import psycopg
 import pytest
 
 from hutong.catalog import ProductCodes
+from hutong.directory import Outlets
 from hutong.kernel.clock import now
 from hutong.kernel.errors import Unavailable
 from hutong.kernel.ids import uuid7
 from hutong.platform.database import Database
 from hutong.sales import capture
 from hutong.sales.capture import CaptureQueue
-from hutong.sales.outlets import Outlets
 from hutong.sales.prepare import EARLIEST, PreparedSale, prepare
 from hutong.sales.wire import Sale
 from tests.sales.books import counts, differences

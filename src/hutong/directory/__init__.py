@@ -11,6 +11,7 @@ from hutong.directory.audit import csv_line, safe_cell
 from hutong.directory.commands import create_brand, create_chain, create_retailer, create_store, set_brand_prefixes, update_store
 from hutong.directory.jobs import DIRECTORY_JOBS
 from hutong.directory.keys import NewKey, create_key, revoke_key
+from hutong.directory.outlets import Outlet, Outlets
 from hutong.directory.people import create_person, grant, set_password
 from hutong.directory.permissions import (
     BRAND_PERMISSIONS,
@@ -63,7 +64,7 @@ from hutong.directory.tills import (
 
 __all__ = [
     "BRAND_PERMISSIONS", "KEY_PERMISSIONS", "ROLE_PERMISSIONS", "ROLE_PLACES", "TILL_PERMISSIONS", "BrandRef", "Enrolment", "Grant", "NewKey",
-    "Permission", "Principal", "RetailerRef", "Seeded", "StoreRef", "TillRef", "after", "authenticate", "brand_by_code", "brand_by_id",
+    "Outlet", "Outlets", "Permission", "Principal", "RetailerRef", "Seeded", "StoreRef", "TillRef", "after", "authenticate", "brand_by_code", "brand_by_id",
     "brand_prefixes", "brands", "caller", "cities", "create_brand", "create_chain", "create_key", "create_person", "create_retailer",
     "create_store", "create_till", "csv_line", "cursor", "enrol_till", "grant", "jobs", "lifespan", "page", "provinces", "register_till", "register_tills",
     "retailer_by_code", "retailer_by_id", "retailers", "revoke_key", "revoke_till", "router", "safe_cell", "seed_directory", "session_access",
@@ -79,6 +80,8 @@ for part in (api, api_people, api_tills, pages_account, pages, pages_people):
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Listens for revoked access as long as the application runs."""
+    """Listens for revoked access as long as the application runs; ``app.state.outlets`` knows its stores and tills."""
+    app.state.outlets = Outlets(app.state.database)
+    await app.state.outlets.refresh()
     async with listening(app.state.database):
         yield

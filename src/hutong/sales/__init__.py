@@ -14,14 +14,12 @@ from hutong.sales.api import router
 from hutong.sales.capture import CaptureQueue
 from hutong.sales.intake import Intake
 from hutong.sales.openapi import capture_openapi
-from hutong.sales.outlets import Outlets
 from hutong.sales.queries import recent_sales, sale_by_id, sales_by_ids, sales_page
 from hutong.sales.routes import capture_routes
 
 __all__ = [
     "CaptureQueue",
     "Intake",
-    "Outlets",
     "capture_openapi",
     "capture_routes",
     "lifespan",
@@ -38,8 +36,6 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Runs the capture of this process; ``app.state.on_commit``, if set, is called after each commit."""
     settings: Settings = app.state.settings
     database: Database = app.state.database
-    outlets = Outlets(database)
-    await outlets.refresh()
 
     def committed() -> None:
         on_commit = getattr(app.state, "on_commit", None)
@@ -47,9 +43,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             on_commit()
 
     queue = CaptureQueue(database, ProductCodes(), settings.capture_connections, settings.capture_backlog, committed)
-    app.state.outlets = outlets
     app.state.capture = queue
-    app.state.intake = Intake(database, queue, outlets, settings.late_days)
+    app.state.intake = Intake(database, queue, app.state.outlets, settings.late_days)
     queue.start()
     signs = asyncio.create_task(app.state.intake.keep_signs_of_life(), name="signs-of-life")
     try:

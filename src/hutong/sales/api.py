@@ -9,10 +9,9 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel
 
-from hutong.directory import Permission, Principal, caller
+from hutong.directory import Outlets, Permission, Principal, caller
 from hutong.kernel.errors import Invalid, NotFound
 from hutong.platform.database import Database
-from hutong.sales.outlets import Outlets
 from hutong.sales.prepare import KINDS
 from hutong.sales.queries import sale_by_id, sales_page
 

@@ -10,13 +10,12 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from hutong.directory import Permission, Principal, register_till, touch_tills
+from hutong.directory import Outlet, Outlets, Permission, Principal, register_till, touch_tills
 from hutong.kernel.clock import now
 from hutong.kernel.errors import HutongError, Invalid, Malformed, NotFound, Unavailable
 from hutong.platform.database import Database
 from hutong.sales.capture import CaptureQueue, Result, oldest_allowed
 from hutong.sales.errors import SaleInvalid, UnknownStore
-from hutong.sales.outlets import Outlet, Outlets
 from hutong.sales.prepare import EARLIEST, PreparedSale, prepare
 from hutong.sales.wire import Batch, Sale
 

@@ -8,9 +8,9 @@ from uuid import UUID
 
 import msgspec
 
+from hutong.directory import Outlet
 from hutong.sales.arithmetic import check_references, check_totals, checked_line, minute_of_day
 from hutong.sales.errors import ClockAhead, SaleInvalid, TooLate
-from hutong.sales.outlets import Outlet
 from hutong.sales.wire import Sale
 
 KINDS = {"sale": 1, "return": 2, "void": 3}

@@ -1,11 +1,11 @@
-"""Where sales may come from: stores by GLN and tills by code, cached in the process because every sale asks for them."""
+"""Where sales and payments may come from: stores by GLN and tills by code, cached in the process because each of them asks."""
 
 import asyncio
 import time
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from hutong.directory import StoreRef, store_by_gln, store_by_id, stores, till_by_code, tills_by_code
+from hutong.directory.queries import StoreRef, store_by_gln, store_by_id, stores, till_by_code, tills_by_code
 from hutong.platform.database import Database
 from hutong.platform.scope import Scope
 
