@@ -67,6 +67,7 @@ create table entry (
     amount bigint not null, currency char(3) not null, store_id integer, booked_on date not null, pending boolean not null,
     primary key (retailer_id, posting_id, line)) partition by range (posting_id);
 create index entry_account on entry (account_id, booked_on) include (amount) where not pending;
+create index entry_pending on entry (account_id) where pending;
 comment on table entry is 'The entries of postings, one a row: written by the trigger of posting and by nothing else';
 comment on column entry.pending is 'of a pending posting: in no balance';
 
@@ -81,7 +82,7 @@ comment on table account_day is 'An account''s balance at the end of a counted d
 
 -- The entries of new postings. As its owner, because the program itself may not insert entries.
 create or replace function ledger_write_entries() returns trigger language plpgsql security definer
-    set search_path = public, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+    set search_path = public, pg_temp set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare wanted bigint; written bigint;
 begin
     -- Shared with other postings; the close of a day takes it alone for a moment, so that no posting is on its way to a closed day.
@@ -93,10 +94,12 @@ begin
     insert into entry (retailer_id, posting_id, line, account_id, amount, currency, store_id, booked_on, pending)
     select p.retailer_id, p.id, e.line, a.id, e.amount, p.currency, e.store, p.booked_on, p.state = 'pending'
     from added p cross join lateral unnest(p.accounts, p.amounts, p.stores) with ordinality e (account, amount, store, line)
-         join account a on a.id = e.account and a.retailer_id = p.retailer_id and a.currency = p.currency;
+         join account a on a.id = e.account and a.retailer_id = p.retailer_id and a.currency = p.currency
+         left join store s on s.retailer_id = p.retailer_id and s.id = e.store
+    where e.store is null or s.id is not null;
     get diagnostics written = row_count;
     if written <> wanted then
-        raise exception 'an entry names an account of another retailer or currency, or none that exists' using errcode = 'HT012';
+        raise exception 'an entry names an account or a store of another retailer, an account of another currency, or one that is not there' using errcode = 'HT012';
     end if;
     return null;
 end $$;

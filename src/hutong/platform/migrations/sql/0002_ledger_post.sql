@@ -6,7 +6,7 @@
 
 -- The ids of these accounts, made where missing. Raises HT012 if one is known as another kind of account.
 create or replace function ledger_accounts(retailers integer[], codes text[], kinds text[], currencies text[]) returns integer[]
-language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+language plpgsql set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare ids integer[]; odd text;
 begin
     for attempt in 1..2 loop
@@ -46,7 +46,7 @@ end $$;
 create or replace function ledger_post_one(
     retailer integer, posting_id uuid, booked date, happened timestamptz, what text, idem text, refers_to uuid, in_state text, resolves uuid,
     in_currency text, codes text[], kinds text[], entry_stores integer[], entry_amounts bigint[]
-) returns boolean language plpgsql as $$
+) returns boolean language plpgsql set plan_cache_mode = force_generic_plan as $$
 declare n integer := cardinality(codes); ids integer[]; found_one posting;
 begin
     if to_regclass('entry_' || to_char(ledger_month(posting_id), 'YYYYMM')) is null then
