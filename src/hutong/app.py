@@ -14,7 +14,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from hutong import __version__, catalog, directory, monitor, platform, sales
+from hutong import __version__, catalog, directory, monitor, payments, platform, sales
 from hutong.directory import Grant, Permission, Principal, authenticate, session_access, signed_in
 from hutong.kernel.errors import Unauthenticated
 from hutong.platform.config import Settings
@@ -25,7 +25,7 @@ from hutong.platform.telemetry import configure_logging
 from hutong.platform.web import NavigationItem, install, mark, render
 from hutong.platform.web.openapi import describe
 
-MODULES: tuple[ModuleType, ...] = (directory, catalog, sales, monitor)
+MODULES: tuple[ModuleType, ...] = (directory, catalog, payments, sales, monitor)
 """Whose routes the application has, from the lowest floor up."""
 MIGRATIONS = Path(platform.__file__).parent / "migrations"
 
@@ -44,7 +44,8 @@ def create_app(settings: Settings | None = None, *, long_lived: bool = False) ->
         summary="Sales of many retailers' stores, captured exactly once and watched as they happen.",
         lifespan=lifespan_of(chosen, modules, long_lived),
         openapi_tags=[
-            {"name": tag} for tag in ("sales", "monitor", "streams", "webhooks", "catalog", "directory", "tills", "people and keys")
+            {"name": tag}
+            for tag in ("sales", "payments", "monitor", "streams", "webhooks", "catalog", "directory", "tills", "people and keys")
         ],
         docs_url=None,
         redoc_url=None,

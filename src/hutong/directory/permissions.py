@@ -24,6 +24,11 @@ class Permission(StrEnum):
     MANAGE_TILLS = "tills:write"
     MANAGE_KEYS = "keys:write"
     MANAGE_WEBHOOKS = "webhooks:write"
+    TAKE_PAYMENTS = "payments:take"
+    REFUND_PAYMENTS = "payments:refund"
+    READ_PAYMENTS = "payments:read"
+    RECONCILE = "payments:reconcile"
+    MANAGE_WALLETS = "wallets:write"
     READ_AUDIT = "audit:read"
     OPERATE_NETWORK = "network:operate"
 
@@ -33,15 +38,17 @@ P = Permission
 ROLE_PERMISSIONS: dict[str, frozenset[Permission]] = {
     "network_operator": frozenset(Permission),
     "head_office": frozenset(Permission) - {P.OPERATE_NETWORK},
-    "store_manager": frozenset({P.READ_SALES, P.READ_MONITOR, P.READ_CATALOG, P.READ_STORES, P.MANAGE_TILLS}),
-    "cashier": frozenset({P.CAPTURE_SALES, P.READ_CATALOG, P.READ_STORES}),
+    "store_manager": frozenset(
+        {P.READ_SALES, P.READ_MONITOR, P.READ_CATALOG, P.READ_STORES, P.MANAGE_TILLS, P.TAKE_PAYMENTS, P.REFUND_PAYMENTS, P.READ_PAYMENTS}
+    ),
+    "cashier": frozenset({P.CAPTURE_SALES, P.READ_CATALOG, P.READ_STORES, P.TAKE_PAYMENTS, P.READ_PAYMENTS}),
     "brand_manager": frozenset(
         {P.READ_SALES, P.READ_MONITOR, P.READ_CATALOG, P.MANAGE_CATALOG, P.READ_STORES, P.MANAGE_PEOPLE, P.MANAGE_KEYS}
-        | {P.MANAGE_WEBHOOKS, P.READ_AUDIT}
+        | {P.MANAGE_WEBHOOKS, P.READ_AUDIT, P.READ_PAYMENTS}
     ),
     "integrator": frozenset(
         {P.CAPTURE_SALES, P.CAPTURE_HISTORY, P.READ_SALES, P.REGISTER_TILLS, P.READ_MONITOR, P.READ_CATALOG, P.MANAGE_CATALOG}
-        | {P.READ_STORES, P.MANAGE_KEYS, P.MANAGE_WEBHOOKS}
+        | {P.READ_STORES, P.MANAGE_KEYS, P.MANAGE_WEBHOOKS, P.TAKE_PAYMENTS, P.REFUND_PAYMENTS, P.READ_PAYMENTS}
     ),
 }
 """What each role may do at its place."""
@@ -59,10 +66,12 @@ ROLE_PLACES: dict[str, frozenset[str]] = {
 BRAND_PERMISSIONS = ROLE_PERMISSIONS["brand_manager"]
 """All that can be allowed at a brand; a brand has no tills, stores or sales of its own to write."""
 
-TILL_PERMISSIONS = frozenset({P.CAPTURE_SALES, P.READ_SALES, P.READ_CATALOG, P.READ_STORES})
+TILL_PERMISSIONS = frozenset(
+    {P.CAPTURE_SALES, P.READ_SALES, P.READ_CATALOG, P.READ_STORES, P.TAKE_PAYMENTS, P.REFUND_PAYMENTS, P.READ_PAYMENTS}
+)
 """What a till may do at its own store."""
 
-KEY_PERMISSIONS = frozenset(Permission) - {P.MANAGE_PEOPLE, P.MANAGE_KEYS, P.OPERATE_NETWORK}
+KEY_PERMISSIONS = frozenset(Permission) - {P.MANAGE_PEOPLE, P.MANAGE_KEYS, P.MANAGE_WALLETS, P.OPERATE_NETWORK}
 """What an API key may carry: a program never makes people or further keys."""
 
 

@@ -30,6 +30,11 @@ PERMISSIONS = {
     Permission.MANAGE_TILLS: mark("Manage tills"),
     Permission.MANAGE_KEYS: mark("Manage keys"),
     Permission.MANAGE_WEBHOOKS: mark("Manage webhooks"),
+    Permission.TAKE_PAYMENTS: mark("Take payments"),
+    Permission.REFUND_PAYMENTS: mark("Refund payments"),
+    Permission.READ_PAYMENTS: mark("Read payments and statements"),
+    Permission.RECONCILE: mark("Reconcile the books"),
+    Permission.MANAGE_WALLETS: mark("Manage wallet accounts"),
     Permission.READ_AUDIT: mark("Read the audit log"),
     Permission.OPERATE_NETWORK: mark("Run the network"),
 }
@@ -56,6 +61,12 @@ ACTIONS = {
     "retailer.create": mark("added a retailer"),
     "brand.create": mark("added a brand"),
     "brand.prefixes": mark("changed a brand's prefixes"),
+    "payment.take": mark("asked for a payment"),
+    "payment.cancel": mark("stopped a payment"),
+    "payment.refund": mark("refunded a payment"),
+    "wallet.add": mark("added a wallet account"),
+    "wallet.change": mark("changed a wallet account"),
+    "reconciliation.resolve": mark("settled a difference with the wallet's bill"),
     "directory.seed": mark("wrote many places at once"),
 }
 

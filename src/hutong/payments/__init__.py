@@ -1,1 +1,80 @@
 """Payments: taken through wallets by a machine that loses and doubles nothing, booked to the fen, reconciled every morning."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from fastapi import FastAPI
+
+from hutong.kernel import clock
+from hutong.payments.accounts import WalletAccount, Wallets, add_alipay_account, wallet_accounts
+from hutong.payments.alipay.account import AlipayAccount
+from hutong.payments.desk import Desk
+from hutong.payments.driver import Driver
+from hutong.payments.notify import Inbox, notify_routes
+from hutong.payments.routes import capture_routes as till_routes
+from hutong.payments.sources import Sources
+from hutong.payments.store import PostgresStore
+from hutong.payments.worker import working
+from hutong.platform.config import Settings
+from hutong.platform.database import Database
+from hutong.platform.jobs import Job
+from hutong.platform.scope import Scope
+
+__all__ = ["AlipayAccount", "WalletAccount", "Wallets", "add_alipay_account", "capture_routes", "jobs", "lifespan", "wallet_accounts"]
+
+capture_routes = [*till_routes, *notify_routes]
+
+
+async def ensure_months(database: Database, _settings: Settings) -> None:
+    """Make the partitions that the payments of the coming weeks fall into."""
+    async with database.work(Scope.of_network()) as uow:
+        today: date = clock.now().date()
+        await uow.execute("select ensure_payment_months(cast(:months as date[]))", months=[today + timedelta(days=n) for n in (-31, 0, 31)])
+        await uow.commit()
+
+
+jobs = [Job("payments.months", "17 * * * *", ensure_months)]
+
+
+@dataclass(frozen=True, slots=True)
+class Payments:
+    """What takes payments in one process."""
+
+    store: PostgresStore
+    driver: Driver
+    wallets: Wallets
+
+
+@asynccontextmanager
+async def opened(database: Database, settings: Settings) -> AsyncIterator[Payments]:
+    """The parts that move payments on, with their connections, while this is open."""
+    wallets = Wallets(database, settings)
+    store = PostgresStore(database, settings.payment_connections)
+    await store.open()
+    try:
+        yield Payments(store, Driver(store, wallets.get, clock.now), wallets)
+    finally:
+        await wallets.close()
+        await store.close()
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Takes payments in this process; looks after what is due if it runs jobs."""
+    settings: Settings = app.state.settings
+    database: Database = app.state.database
+    await ensure_months(database, settings)
+    async with opened(database, settings) as parts:
+        app.state.payments = parts
+        app.state.payment_desk = Desk(parts.store, parts.driver, parts.wallets, app.state.outlets, Sources(database))
+        app.state.payment_inbox = Inbox(parts.store, parts.driver, parts.wallets)
+        async with working(parts.driver) if settings.jobs else _idle():
+            yield
+            await app.state.payment_desk.finish()
+
+
+@asynccontextmanager
+async def _idle() -> AsyncIterator[None]:
+    yield

@@ -236,4 +236,24 @@ begin
         case step when 'reserve' then 'pending' when 'done' then 'post' else 'void' end, case when step <> 'reserve' then pending end,
         p.currency, codes, kinds, case when cardinality(codes) = 0 then '{}' else array_fill(p.store_id, array[cardinality(codes)]) end, amounts);
 end $$;
+-- A proven notification about an agreement or an authorisation: what the customer did about what was asked. known if it says nothing new.
+create or replace function wallet_other_notice(p_retailer integer, p_account integer, p_kind text, p_number text, p_body jsonb) returns text
+language plpgsql as $$
+declare changed integer := 0;
+begin
+    perform payment_scope(p_retailer);
+    if p_kind = 'agreement' then
+        update agreement set agreement_no = coalesce(p_body->>'agreement_no', agreement_no), changed_at = now(),
+            state = case p_body->>'status' when 'NORMAL' then 'active' when 'UNSIGN' then 'ended' when 'STOP' then 'ended' else state end,
+            valid_until = case when p_body ? 'invalid_time' then (p_body->>'invalid_time')::timestamp at time zone 'Asia/Shanghai' else valid_until end
+        where retailer_id = p_retailer and account_id = p_account and number = p_number and state in ('signing', 'active');
+        get diagnostics changed = row_count;
+    elsif p_kind = 'authorisation' then
+        update authorisation set due_at = now() where retailer_id = p_retailer and account_id = p_account and number = p_number
+            and state in ('sending', 'unknown', 'waiting', 'cancelling', 'releasing');
+        get diagnostics changed = row_count;
+    end if;
+    return case when changed > 0 then 'new' else 'known' end;
+end $$;
+
 grant execute on all functions in schema public to hutong_app;

@@ -1,0 +1,190 @@
+"""Retailers' accounts at wallets: configured by head office or the operator, keys encrypted at rest, opened once a process."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from hutong.directory import Permission, Principal
+from hutong.kernel.errors import Conflict, Invalid, NotFound
+from hutong.payments.alipay.account import AlipayAccount
+from hutong.payments.alipay.wallet import AlipayWallet
+from hutong.payments.errors import NoWallet
+from hutong.platform.config import Settings
+from hutong.platform.database import Database
+from hutong.platform.scope import Scope
+from hutong.platform.secrets import Secrets, secrets_of
+
+REMEMBER_SECONDS = 20.0
+"""A changed or disabled account is noticed by every process within this time."""
+SECRET_FIELDS = (
+    "private_key", "alipay_public_key", "further_public_keys", "app_certificate", "alipay_certificate", "root_certificate",
+    "next_private_key", "next_app_certificate", "app_auth_token",
+)  # fmt: skip
+
+COLUMNS = "select id, retailer_id, wallet, code, app_id, seller_id, gateway, mode, secrets, disabled_at from wallet_account"
+
+
+@dataclass(frozen=True, slots=True)
+class WalletAccount:
+    """What is known of an account without its keys."""
+
+    id: int
+    retailer_id: int
+    wallet: str
+    code: str
+    app_id: str
+    seller_id: str
+    gateway: str
+    mode: str
+    disabled: bool
+
+
+def notify_url(settings: Settings) -> str:
+    """Where wallets send notifications."""
+    return f"{settings.base_url.rstrip('/')}/alipay/notify"
+
+
+async def add_alipay_account(
+    db: Database, by: Principal, settings: Settings, retailer_id: int, code: str, account: AlipayAccount
+) -> WalletAccount:
+    """Store an account, or replace the one of the same code; it becomes the retailer's one active Alipay account.
+
+    Raises NotFound unless ``by`` manages the retailer's wallets; Invalid, saying what is wrong and how to mend it.
+    """
+    by.must(Permission.MANAGE_WALLETS, retailer_id=retailer_id)
+    problems = account.problems()
+    if problems:
+        raise Invalid(" ".join(problems), problems=problems)
+    plain = msgspec.json.encode({field: getattr(account, field) for field in SECRET_FIELDS})
+    stored = secrets_of(settings).encrypt(plain, f"wallet:{retailer_id}:{code}")
+    async with db.work(Scope.of_retailer(retailer_id)) as uow:
+        before = await uow.value(
+            "select id from wallet_account where retailer_id = :retailer and code = :code", retailer=retailer_id, code=code
+        )
+        others = await uow.value(
+            """select code from wallet_account where retailer_id = :retailer and wallet = 'alipay' and disabled_at is null and code <> :code""",
+            retailer=retailer_id, code=code,
+        )  # fmt: skip
+        if others is not None:
+            raise Conflict(f"The retailer's Alipay account is {others}; disable it first, or give this one the same code.", account=others)
+        row = await uow.row(
+            """insert into wallet_account (retailer_id, wallet, code, app_id, seller_id, gateway, mode, secrets)
+               values (:retailer, 'alipay', :code, :app, :seller, :gateway, :mode, :secrets)
+               on conflict (retailer_id, code) do update set app_id = excluded.app_id, seller_id = excluded.seller_id, gateway = excluded.gateway,
+                   mode = excluded.mode, secrets = excluded.secrets, changed_at = now(), disabled_at = null
+               returning id, retailer_id, wallet, code, app_id, seller_id, gateway, mode, disabled_at is not null""",
+            retailer=retailer_id, code=code, app=account.app_id, seller=account.seller_id, gateway=account.gateway, mode=account.mode,
+            secrets=stored,
+        )  # fmt: skip
+        assert row is not None
+        await uow.record(
+            by.actor, "wallet.add" if before is None else "wallet.change", retailer_id=retailer_id, subject=f"wallet:{row.id}",
+            detail={"code": code, "app_id": account.app_id, "seller_id": account.seller_id, "gateway": account.gateway},
+        )  # fmt: skip
+        await uow.commit()
+    return WalletAccount(*tuple(row))
+
+
+async def wallet_accounts(db: Database, by: Principal, retailer_id: int | None = None) -> list[WalletAccount]:
+    """The accounts that ``by`` may read about, without their keys."""
+    async with db.read(by.scope_for(Permission.READ_PAYMENTS)) as reader:
+        rows = await reader.rows(
+            """select id, retailer_id, wallet, code, app_id, seller_id, gateway, mode, disabled_at is not null from wallet_account
+               where cast(:retailer as integer) is null or retailer_id = :retailer order by retailer_id, id""",
+            retailer=retailer_id,
+        )
+    return [WalletAccount(*tuple(row)) for row in rows]
+
+
+class Wallets:
+    """The wallets of one process, by account; read anew every few seconds, opened again only where something changed."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._settings = settings
+        self._secrets: Secrets | None = None
+        self._open: dict[int, tuple[AlipayAccount, AlipayWallet]] = {}
+        self._active: dict[tuple[int, str], int] = {}
+        self._by_app: dict[str, list[int]] = {}
+        self._retailer: dict[int, int] = {}
+        self._read_at = -REMEMBER_SECONDS
+        self._reading = asyncio.Lock()
+
+    async def active(self, retailer_id: int, wallet: str) -> int:
+        """The id of the account that the retailer's payments go through. Raises NoWallet."""
+        await self._fresh()
+        account_id = self._active.get((retailer_id, wallet))
+        if account_id is None:
+            await self._fresh(at_once=True)  # it may have been made a moment ago
+            account_id = self._active.get((retailer_id, wallet))
+        if account_id is None:
+            raise NoWallet(f"The retailer has no {wallet} account yet: head office adds one with `hutong wallet add`.", wallet=wallet)
+        return account_id
+
+    async def get(self, account_id: int) -> AlipayWallet:
+        """The wallet of an account, also of one that is disabled by now: what was begun through it is finished through it."""
+        await self._fresh()
+        if account_id not in self._open:
+            await self._fresh(at_once=True)
+        try:
+            return self._open[account_id][1]
+        except KeyError:
+            raise NotFound(f"There is no wallet account {account_id}.") from None
+
+    async def accounts_of_app(self, app_id: str) -> list[tuple[int, int, AlipayWallet]]:
+        """Account id, retailer id and wallet of each account of an app: whose a notification may be."""
+        await self._fresh()
+        return [(each, self._retailer[each], self._open[each][1]) for each in self._by_app.get(app_id, [])]
+
+    async def retailer_of(self, account_id: int) -> int:
+        """The retailer whose account this is."""
+        await self.get(account_id)
+        return self._retailer[account_id]
+
+    async def close(self) -> None:
+        """Give all connections back."""
+        for _, wallet in self._open.values():
+            await wallet.close()
+        self._open.clear()
+
+    async def _fresh(self, *, at_once: bool = False) -> None:
+        age = time.monotonic() - self._read_at
+        if age < (0.5 if at_once else REMEMBER_SECONDS):
+            return
+        async with self._reading:
+            if time.monotonic() - self._read_at < age and self._read_at > 0:
+                return
+            async with self._database.read(Scope.of_network()) as reader:
+                rows = [row._mapping for row in await reader.rows(f"{COLUMNS} order by id")]
+            await self._take(rows)
+            self._read_at = time.monotonic()
+
+    async def _take(self, rows: Sequence[Mapping[Any, Any]]) -> None:
+        active: dict[tuple[int, str], int] = {}
+        by_app: dict[str, list[int]] = {}
+        for row in rows:
+            account = self._account(row)
+            known = self._open.get(row["id"])
+            if known is None or known[0] != account:
+                self._open[row["id"]] = (account, AlipayWallet(account))
+                if known is not None:
+                    await known[1].close()
+            self._retailer[row["id"]] = row["retailer_id"]
+            by_app.setdefault(row["app_id"], []).append(row["id"])
+            if row["disabled_at"] is None:
+                active[row["retailer_id"], row["wallet"]] = row["id"]
+        self._active, self._by_app = active, by_app
+
+    def _account(self, row: Mapping[Any, Any]) -> AlipayAccount:
+        if self._secrets is None:
+            self._secrets = secrets_of(self._settings)
+        stored = msgspec.json.decode(self._secrets.decrypt(bytes(row["secrets"]), f"wallet:{row['retailer_id']}:{row['code']}"))
+        stored["further_public_keys"] = tuple(stored["further_public_keys"])
+        return AlipayAccount(
+            app_id=row["app_id"], seller_id=row["seller_id"], gateway=row["gateway"], mode=row["mode"], notify_url=notify_url(self._settings),
+            **stored,
+        )  # fmt: skip

@@ -1,0 +1,124 @@
+"""Notifications from wallets: believed only when everything about them holds, kept once each, answered ``success`` only then.
+
+The wallet sends again, for a day, whatever is answered otherwise. So ``fail`` is right for everything that is not sure: a forged
+one stays refused, and one that came while the database was away comes again.
+"""
+
+import re
+from typing import Any
+from uuid import UUID
+
+import structlog
+from prometheus_client import Counter
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from hutong.kernel.errors import HutongError, NotFound
+from hutong.payments.accounts import Wallets
+from hutong.payments.alipay.notices import Claim, NoticeRefused, claim_of, read_notice
+from hutong.payments.driver import Driver, Origin
+from hutong.payments.machine import Attempt, Noticed
+from hutong.payments.store import PostgresStore
+from hutong.payments.wallet import Notice, Paid
+from hutong.platform.telemetry import REGISTRY
+
+MOST_BYTES = 64 * 1024
+NUMBER = re.compile(r"S\d{1,9}T\d{1,9}_([0-9a-f]{32})")
+SUCCESS, FAIL = "success", "fail"
+
+NOTICES = Counter("hutong_wallet_notices_total", "Notifications of wallets, by what became of them", ["outcome"], registry=REGISTRY)
+log = structlog.get_logger(__name__)
+
+
+async def alipay_notify(request: Request) -> Response:
+    """``POST /alipay/notify``: answers the seven bytes ``success`` for what is proven and kept, else ``fail``."""
+    inbox: Inbox = request.app.state.payment_inbox
+    body = await request.body()
+    try:
+        outcome = await inbox.receive(body)
+    except NoticeRefused as refusal:
+        await inbox.alarm(refusal.reason, body)
+        outcome = "refused"
+    except HutongError as error:  # nothing is lost: it comes again
+        log.warning("notice_not_taken", error=str(error))
+        outcome = "later"
+    NOTICES.labels(outcome).inc()
+    return PlainTextResponse(SUCCESS if outcome in ("new", "known") else FAIL)
+
+
+class Inbox:
+    """Takes notifications in: finds whose they are, proves them, keeps each once, and lets the machine judge what they say."""
+
+    def __init__(self, store: PostgresStore, driver: Driver, wallets: Wallets) -> None:
+        self._store = store
+        self._driver = driver
+        self._wallets = wallets
+
+    async def receive(self, body: bytes) -> str:
+        """``new`` or ``known``. Raises NoticeRefused for what does not hold, NotFound for a payment that is not ours (yet)."""
+        notice, account_id, retailer_id = await self._proven(body, claim_of(body))
+        if notice.kind != "trade":
+            return await self._store.keep_other_notice(retailer_id, account_id, notice)
+        payment_id = payment_of(notice.number)
+        try:
+            attempt = await self._store.load(retailer_id, payment_id)
+        except NotFound:
+            raise NoticeRefused("a number that is not ours") from None
+        if attempt.number != notice.number or attempt.account_id != account_id:
+            raise NoticeRefused("a number of another account")
+        check_amount(notice, attempt)
+        if not await self._store.keep_notice(attempt, notice.id, dict(notice.fields)):
+            return "known"
+        if notice.refund_number:
+            await self._store.wake_refund(attempt, notice.refund_number)
+        elif notice.result is not None:
+            await self._driver.learn(attempt, Noticed(notice.result), Origin("notice"))
+        return "new"
+
+    async def alarm(self, reason: str, body: bytes) -> None:
+        """Let people know that somebody sent what does not hold; what it said is not kept beyond its claim."""
+        log.error("notice_refused", reason=reason, bytes=len(body))
+        try:
+            claim = claim_of(body)
+        except NoticeRefused:
+            claim = Claim("", "", "")
+        accounts = await self._wallets.accounts_of_app(claim.app_id) if claim.app_id else []
+        await self._store.alarm(
+            accounts[0][1] if accounts else None, "notice", f"a notification was refused: {reason}", claim_detail(claim)
+        )
+
+    async def _proven(self, body: bytes, claim: Claim) -> tuple[Notice, int, int]:
+        """The notification, proven by the keys of one account of the app that it names."""
+        refusal = NoticeRefused("for an app that nobody has here")
+        for account_id, retailer_id, wallet in await self._wallets.accounts_of_app(claim.app_id):
+            try:
+                return await read_notice(wallet.client, body), account_id, retailer_id
+            except NoticeRefused as error:
+                refusal = error
+        raise refusal
+
+
+def payment_of(number: str) -> UUID:
+    """The payment whose number this is. Raises NoticeRefused if it is none of ours."""
+    match = NUMBER.fullmatch(number)
+    if match is None:
+        raise NoticeRefused("a number that is not ours")
+    return UUID(hex=match[1])
+
+
+def check_amount(notice: Notice, attempt: Attempt) -> None:
+    """Raises NoticeRefused if it speaks of another amount than was asked for."""
+    if isinstance(notice.result, Paid) and notice.result.amount != attempt.amount:
+        raise NoticeRefused(f"another amount: {notice.result.amount} fen, not {attempt.amount}")
+    currency = dict(notice.fields).get("trans_currency", "CNY")
+    if currency != "CNY":
+        raise NoticeRefused(f"another currency: {currency[:8]}")
+
+
+def claim_detail(claim: Claim) -> dict[str, Any]:
+    """What an unproven notification says of itself, cut to a bearable length."""
+    return {"app_id": claim.app_id[:40], "seller_id": claim.seller_id[:40], "number": claim.number[:80]}
+
+
+notify_routes = [Route("/alipay/notify", alipay_notify, methods=["POST"])]

@@ -1,0 +1,259 @@
+"""Keeps attempts and refunds in PostgreSQL: each step one call of an SQL function, one transaction, one round trip."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import psycopg
+from psycopg.rows import dict_row, tuple_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from hutong.kernel.errors import NotFound, Unavailable
+from hutong.payments.driver import Due, Origin
+from hutong.payments.machine import Attempt, Event, State, Step
+from hutong.payments.refunds import Refund, RefundEvent, RefundState, RefundStep, give_back_id
+from hutong.payments.wallet import Notice
+from hutong.platform.database import APP_ROLE, Database, is_outage, session_options
+
+LEASE_SECONDS = 30
+NOBODY = UUID(int=0)
+
+ATTEMPT = """select retailer_id, id, store_id, till_id, account_id, sale_id, method, amount, number, made_at, state, version, tries, watched,
+    settling, code, who_fixes, trade_no, receipt_amount, buyer_paid, buyer, paid_at, qr, qr_expires_at, refunded
+    from payment where retailer_id = %s and id = %s"""
+REFUND = """select r.retailer_id, r.id, r.store_id, r.payment_id, r.account_id, r.payment_number, r.amount, r.reason, r.made_at, r.late, r.state,
+    r.version, r.tries, r.code, r.from_receipt, r.done_at from payment_refund r where r.retailer_id = %s and r.id = %s"""
+SCOPED = "select payment_scope(%s)"
+BEGIN = """select outcome, other from payment_begin(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb)"""
+ADVANCE = """select payment_advance(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s, %s, %s)"""
+NOTE = """insert into payment_event (retailer_id, payment_id, version, store_id, source, kind, state, actor, body)
+    select %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb from (select payment_scope(%s)) s"""
+REFUND_BEGIN = "select outcome, remaining from refund_begin(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+REFUND_ADVANCE = "select refund_advance(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s)"
+# Rows that another worker is about to lease are passed over; those whose lease has ended are anybody's.
+CLAIM = """update payment_due d set leased_until = now() + make_interval(secs => %s)
+    from (select retailer_id, payment_id, refund_id from payment_due
+          where due_at <= now() and (leased_until is null or leased_until < now()) order by due_at limit %s for update skip locked) c
+    where d.retailer_id = c.retailer_id and d.payment_id = c.payment_id and d.refund_id = c.refund_id
+    returning d.retailer_id, d.payment_id, d.refund_id"""
+NOTICE = """with scope as materialized (select payment_scope(%s)), kept as (
+        insert into wallet_notice (retailer_id, payment_id, notify_id, store_id, body)
+        select %s, %s, %s, %s, %s::jsonb from scope on conflict do nothing returning 1)
+    select count(*) from kept"""
+WAKE = """update payment_due set due_at = now(), leased_until = null
+    where retailer_id = %s and payment_id = %s and refund_id::text = regexp_replace(%s, '^(.{8})(.{4})(.{4})(.{4})(.{12})$', '\\1-\\2-\\3-\\4-\\5')"""
+OTHER_NOTICE = "select wallet_other_notice(%s, %s, %s, %s, %s::jsonb)"
+FORGET = "delete from payment_due where retailer_id = %s and payment_id = %s and refund_id = %s"
+
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What became of a wish to begin: ``outcome`` as the SQL functions say; ``other`` is the attempt that stands in the way."""
+
+    outcome: str
+    other: UUID | None = None
+    remaining: int = 0
+
+
+class PostgresStore:
+    """The driver's ``Store`` on the network's database, with connections of its own."""
+
+    def __init__(self, database: Database, connections: int = 4) -> None:
+        self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] = AsyncConnectionPool(
+            database.url,
+            min_size=1,
+            max_size=connections,
+            timeout=5,
+            open=False,
+            kwargs={"autocommit": True, "options": f"{session_options()} -c role={APP_ROLE} -c plan_cache_mode=auto", "connect_timeout": 5},
+        )
+
+    async def open(self) -> None:
+        await self._pool.open()
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    # attempts ------------------------------------------------------------------------------------------------------------
+
+    async def begin(
+        self, attempt: Attempt, *, subject: str, digest: UUID, actor: str, due: datetime, parts: bool, source: UUID | None, body: Any
+    ) -> Begun:
+        """Commit the intent to pay, unless it is there already or the sale has another attempt."""
+        row = await self._one(
+            BEGIN,
+            (attempt.retailer_id, attempt.id, attempt.store_id, attempt.till_id, attempt.account_id, attempt.sale_id, attempt.method,
+             attempt.amount, "CNY", attempt.number, subject, digest, actor, attempt.made_at, due, parts, source, _text(body)),
+        )  # fmt: skip
+        return Begun(row[0], row[1])
+
+    async def load(self, retailer_id: int, payment_id: UUID) -> Attempt:
+        """The attempt as it stands. Raises NotFound."""
+        row = await self._row(ATTEMPT, retailer_id, payment_id)
+        return Attempt(**{**row, "state": State(row["state"])})
+
+    async def save(self, step: Step, event: Event, origin: Origin) -> bool:
+        after = step.attempt
+        back = give_back_id(after.id) if step.give_back else None
+        row = await self._one(
+            ADVANCE,
+            (after.retailer_id, after.id, after.version, after.state.value, after.tries, after.watched, after.settling, after.code,
+             after.who_fixes, after.trade_no, after.receipt_amount, after.buyer_paid, after.buyer, after.paid_at, after.qr,
+             after.qr_expires_at, after.refunded, step.due, origin.source, kind_of(event), origin.actor, _text(event), step.alarm,
+             back, None if back is None else digest_of("late", after.amount), [booking.value for booking in step.bookings]),
+        )  # fmt: skip
+        return bool(row[0])
+
+    async def note(self, attempt: Attempt, event: Event, origin: Origin) -> None:
+        async with self._connection() as connection:
+            await connection.execute(
+                NOTE,
+                (attempt.retailer_id, attempt.id, attempt.version, attempt.store_id, origin.source, kind_of(event), attempt.state.value,
+                 origin.actor, _text(event), attempt.retailer_id),
+            )  # fmt: skip
+
+    # refunds -------------------------------------------------------------------------------------------------------------
+
+    async def begin_refund(self, refund: Refund, *, digest: UUID, actor: str, due: datetime) -> Begun:
+        """Reserve a refund against what is paid and not refunded yet, unless it is there already."""
+        row = await self._one(
+            REFUND_BEGIN,
+            (refund.retailer_id, refund.id, refund.payment_id, refund.store_id, refund.amount, refund.reason, digest, actor,
+             refund.made_at, due),
+        )  # fmt: skip
+        return Begun(row[0], None, row[1] or 0)
+
+    async def load_refund(self, retailer_id: int, refund_id: UUID) -> Refund:
+        """The refund as it stands. Raises NotFound."""
+        row = await self._row(REFUND, retailer_id, refund_id)
+        return Refund(**{**row, "state": RefundState(row["state"])})
+
+    async def save_refund(self, step: RefundStep, event: RefundEvent, origin: Origin) -> bool:
+        after = step.refund
+        row = await self._one(
+            REFUND_ADVANCE,
+            (after.retailer_id, after.id, after.version, after.state.value, after.tries, after.code, after.from_receipt, after.done_at,
+             step.due, origin.source, kind_of(event), _text(event), step.alarm),
+        )  # fmt: skip
+        return bool(row[0])
+
+    # what is due ---------------------------------------------------------------------------------------------------------
+
+    async def claim(self, most: int) -> list[Due]:
+        async with self._connection() as connection, connection.transaction():
+            await connection.execute("select set_config('hutong.network', 'on', true)")
+            rows = await (await connection.execute(CLAIM, (LEASE_SECONDS, most))).fetchall()
+        return [Due(row[0], row[1], None if row[2] == NOBODY else row[2]) for row in rows]
+
+    async def forget(self, due: Due) -> None:
+        async with self._connection() as connection, connection.transaction():
+            await connection.execute(SCOPED, (due.retailer_id,))
+            await connection.execute(FORGET, (due.retailer_id, due.payment_id, due.refund_id or NOBODY))
+
+    # notifications -------------------------------------------------------------------------------------------------------
+
+    async def keep_notice(self, attempt: Attempt, notify_id: str, fields: dict[str, str]) -> bool:
+        """Put a proven notification into the inbox; False if it is there already."""
+        row = await self._one(NOTICE, (attempt.retailer_id, attempt.retailer_id, attempt.id, notify_id, attempt.store_id, _text(fields)))
+        return bool(row[0])
+
+    async def wake_refund(self, attempt: Attempt, number: str) -> None:
+        """Let a worker ask at once about a refund that a notification told of."""
+        async with self._connection() as connection, connection.transaction():
+            await connection.execute(SCOPED, (attempt.retailer_id,))
+            await connection.execute(WAKE, (attempt.retailer_id, attempt.id, number))
+
+    async def keep_other_notice(self, retailer_id: int, account_id: int, notice: Notice) -> str:
+        """Agreements and authorisations: what became of what the customer was asked."""
+        row = await self._one(OTHER_NOTICE, (retailer_id, account_id, notice.kind, notice.number, _text(dict(notice.fields))))
+        return str(row[0])
+
+    async def alarm(self, retailer_id: int | None, kind: str, message: str, detail: dict[str, Any]) -> None:
+        """Write down that people must look at something."""
+        async with self._connection() as connection, connection.transaction():
+            await connection.execute("select set_config('hutong.network', 'on', true)")
+            await connection.execute(
+                "insert into payment_alarm (retailer_id, kind, message, detail) values (%s, %s, %s, %s::jsonb)",
+                (retailer_id, kind, message, _text(detail)),
+            )
+
+    # how -----------------------------------------------------------------------------------------------------------------
+
+    def _connection(self) -> "_Connection":
+        return _Connection(self._pool)
+
+    async def _one(self, sql: str, parameters: Sequence[Any]) -> tuple[Any, ...]:
+        """The one row of a statement. Tried again on a fresh connection if the pooled one had been cut: every step bears that."""
+        for last in (False, True):
+            async with self._connection() as connection:
+                try:
+                    row = await (await connection.execute(sql, parameters)).fetchone()
+                except psycopg.OperationalError:
+                    if last or not connection.closed:
+                        raise
+                    continue
+                assert row is not None
+                return tuple(row)
+        raise AssertionError("unreachable")
+
+    async def _row(self, sql: str, retailer_id: int, row_id: UUID) -> dict[str, Any]:
+        async with self._connection() as connection, connection.pipeline(), connection.transaction():
+            await connection.execute(SCOPED, (retailer_id,))
+            cursor = connection.cursor(row_factory=dict_row)
+            await cursor.execute(sql, (retailer_id, row_id))
+            row = await cursor.fetchone()
+        if row is None:
+            raise NotFound
+        return row
+
+
+class _Connection:
+    """A pooled connection whose outages come out as Unavailable."""
+
+    def __init__(self, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]]) -> None:
+        self._pool = pool
+
+    async def __aenter__(self) -> psycopg.AsyncConnection[Any]:
+        try:
+            self._connection = await self._pool.getconn()
+        except (PoolTimeout, psycopg.Error) as error:
+            raise Unavailable("The database is not reachable just now; ask again in a moment.") from error
+        self._connection.row_factory = tuple_row
+        return self._connection
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
+        await self._pool.putconn(self._connection)
+        if isinstance(error, psycopg.Error) and is_outage(error):
+            raise Unavailable("The database is not reachable just now; ask again in a moment.") from error
+
+
+def kind_of(event: Event | RefundEvent) -> str:
+    """What a story calls an event: the result's kind, or what was asked."""
+    result = getattr(event, "result", event)
+    return _WORDS.get(type(result).__name__, type(result).__name__.lower())
+
+
+_WORDS = {
+    "CancelAsked": "cancel",
+    "TimePassed": "time",
+    "RefundTimePassed": "time",
+    "GivenBack": "given back",
+    "CancelRefused": "cancel refused",
+    "RefundAccepted": "accepted",
+    "QrCode": "qr code",
+}
+
+
+def digest_of(*meaning: object) -> UUID:
+    """128 bits over what a request means: the same id with another digest contradicts what is recorded."""
+    return UUID(bytes=blake2b(_encode(meaning), digest_size=16).digest())
+
+
+def _text(value: Any) -> str:
+    return _encode(value).decode()
