@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from hutong.payments.alipay import AlipayAccount, AlipayWallet
+from tests.payments.alipay.certifying import make_chain
 from tests.payments.alipay.gateway import Gateway, make_key, serving
 
 APP, SELLER = "2021004100000001", "2088000000000001"
@@ -24,12 +25,22 @@ async def gateway(keys) -> AsyncIterator[Gateway]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def chain(keys) -> SimpleNamespace:
+    """Certificates of a root of our own."""
+    return make_chain(keys)
+
+
 @pytest.fixture
 def account(keys, gateway) -> AlipayAccount:
+    return account_at(gateway.url, keys)
+
+
+def account_at(url: str, keys: SimpleNamespace) -> AlipayAccount:
     return AlipayAccount(
         app_id=APP,
         seller_id=SELLER,
-        gateway=gateway.url,
+        gateway=url,
         notify_url="http://127.0.0.1:8000/alipay/notify",
         private_key=keys.app.bare(),
         alipay_public_key=keys.alipay.public(),

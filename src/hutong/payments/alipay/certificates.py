@@ -20,6 +20,7 @@ from hutong.payments.alipay.sign import Verifier
 
 NUMBER = re.compile(r"[0-9a-f]{32}")
 _BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+_ACCOUNT = re.compile(r"-[0-9]+$", re.ASCII)
 _RSA_SIGNATURES = "1.2.840.113549.1.1."
 _LONGEST_CHAIN = 6
 
@@ -71,7 +72,7 @@ class Certificates:
     def __init__(self, roots: Sequence[x509.Certificate], known: Sequence[x509.Certificate]) -> None:
         self._roots, self._known = tuple(roots), list(known)
         leaves = [each for each in known if not _may_issue(each)] or list(known[:1])
-        self._organisations = {_organisation(each) for each in leaves}
+        self._names = {_name(each) for each in leaves}
         self._verifiers = {number_of(each): Verifier(rsa_key(each)) for each in leaves}
 
     def verifier(self, number: str) -> Verifier | None:
@@ -86,14 +87,14 @@ class Certificates:
     def admit(self, content: str, number: str, moment: datetime) -> None:
         """Take in a certificate that the gateway sent (base64 of a PEM file, or PEM), asked for by its number.
 
-        Raises UnusableCertificate unless its number is the one asked for, a chain leads to the root at ``moment``, and it is of the
-        organisation whose certificate was configured: retailers' own certificates come from the same root.
+        Raises UnusableCertificate unless its number is the one asked for, a chain leads to the root at ``moment``, and it is made out
+        to the company whose certificate was configured: retailers' own certificates come from the same root.
         """
         certificates = read_certificates(_pem(content))
         leaf = next((each for each in certificates if number_of(each) == number), None)
         if leaf is None:
             raise UnusableCertificate(f"the certificate that came is not number {number}")
-        if _may_issue(leaf) or _organisation(leaf) not in self._organisations:
+        if _may_issue(leaf) or _name(leaf) not in self._names:
             raise UnusableCertificate("the certificate is not one of Alipay's own")
         prove(leaf, (*certificates, *self._known), self._roots, moment)
         self._verifiers[number] = Verifier(rsa_key(leaf))
@@ -131,9 +132,10 @@ def _may_issue(certificate: x509.Certificate) -> bool:
         return False
 
 
-def _organisation(certificate: x509.Certificate) -> str:
-    names = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
-    return str(names[0].value) if names else ""
+def _name(certificate: x509.Certificate) -> str:
+    """The company that it is made out to: Alipay adds the retailer's account number, a retailer's own has only numbers."""
+    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return _ACCOUNT.sub("", str(names[0].value)) if names else ""
 
 
 def _pem(content: str) -> str:
