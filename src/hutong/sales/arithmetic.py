@@ -34,6 +34,9 @@ def basis_points(percent: Decimal) -> int:
     return scaled
 
 
+WALLETS = frozenset({"alipay", "wechat", "unionpay"})
+
+
 def checked_line(line: Line, number: int) -> tuple[int, int]:
     """The line's quantity in thousandths and its VAT rate in basis points, once its figures are found right."""
     try:
@@ -69,6 +72,8 @@ def check_totals(sale: Sale) -> None:
             raise SaleInvalid("A void was not paid: it has no tenders and no change.", "tenders")
         return
     for tender in sale.tenders:
+        if tender.payment is not None and (tender.type not in WALLETS or tender.reference is not None):
+            raise SaleInvalid("Only a tender of a wallet names a payment, and then it has no reference besides.", "tenders")
         if tender.amount < 0 and not (tender.type == "rounding" and tender.amount >= -99):
             raise SaleInvalid(f"A tender of type {tender.type} cannot be {tender.amount}.", "tenders")
         if tender.type == "rounding" and tender.amount > 99:

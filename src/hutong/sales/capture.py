@@ -14,7 +14,8 @@ from psycopg import errors as pg
 from hutong.catalog import ProductCodes
 from hutong.kernel.errors import HutongError, Unavailable
 from hutong.platform.database import STATEMENT_TIMEOUT_MS, Database, is_outage
-from hutong.sales.errors import OriginalUnknown, ReceiptTaken, ReturnExceedsSale, SaleDiffers, SaleInvalid
+from hutong.sales.claims import CLAIM, claims_of
+from hutong.sales.errors import OriginalUnknown, PaymentNotClaimable, ReceiptTaken, ReturnExceedsSale, SaleDiffers, SaleInvalid
 from hutong.sales.partitions import Partitions
 from hutong.sales.prepare import PreparedSale
 from hutong.sales.rows import CALL, Audit, array, parameters
@@ -30,7 +31,7 @@ QUICKLY_JUDGED = 8
 """A request of more sales than this, one of which is at fault, is looked into apart, so that nobody else waits for it."""
 ANSWER_SECONDS = STATEMENT_TIMEOUT_MS / 1000 + 5
 """PostgreSQL ends a statement before this; one that has not answered by then is not there any more, or cannot be reached."""
-FAULTS = ("HT001", "HT002", "22003")
+FAULTS = ("HT001", "HT002", "HT003", "22003")
 """SQLSTATEs that ``capture_sales`` raises when one sale of the group is at fault; so do unique and check violations."""
 
 Result = datetime | tuple[datetime] | HutongError
@@ -271,12 +272,11 @@ class Group:
 
     async def _insert(self, sales: list[PreparedSale]) -> datetime:
         """Call ``capture_sales``: one statement, one transaction, committed when this returns."""
-        values = parameters(sales, audits_of(sales))
+        values, claims = parameters(sales, audits_of(sales)), claims_of(sales)
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    cursor = await self._connection.execute(CALL, values, prepare=True)
-                    row = await cursor.fetchone()
+                    row = await self._call(values, claims)
                 assert row is not None
                 return row[0]  # type: ignore[no-any-return]
             except (pg.DeadlockDetected, pg.SerializationFailure):
@@ -287,6 +287,14 @@ class Group:
                     raise
                 await self._partitions.make_again(sales)
         raise AssertionError("unreachable")
+
+    async def _call(self, values: list[str], claims: list[str] | None) -> Any:
+        """One transaction: what the sales claim, if they claim something, and the sales."""
+        if claims is None:
+            return await (await self._connection.execute(CALL, values, prepare=True)).fetchone()
+        async with self._connection.transaction():
+            await self._connection.execute(CLAIM, claims, prepare=True)
+            return await (await self._connection.execute(CALL, values, prepare=True)).fetchone()
 
     async def _without_known(self, sales: list[PreparedSale]) -> list[PreparedSale]:
         """The sales that are not recorded yet; those that are get the first answer, or SaleDiffers if their content differs."""
@@ -343,6 +351,10 @@ def explain(fault: psycopg.Error, prepared: PreparedSale) -> HutongError:
     if fault.sqlstate == "HT002":
         return OriginalUnknown(
             f"Sale {sale.original}, or a line of it that comes back, is not recorded; send that sale first.", field="original"
+        )
+    if fault.sqlstate == "HT003":
+        return PaymentNotClaimable(
+            "A payment that a tender names is not paid, is another store's, of another amount, or claimed by another sale.", field="tenders"
         )
     if isinstance(fault, pg.NumericValueOutOfRange):
         return SaleInvalid("A total of the day cannot hold what this sale would add; look at its quantities.", "lines")

@@ -52,6 +52,12 @@ class OriginalUnknown(Invalid):
     code, title = "original_unknown", "The returned sale is not known"
 
 
+class PaymentNotClaimable(Conflict):
+    """A tender names a payment or refund that this sale cannot have: unpaid, of another store or amount, or another sale's."""
+
+    code, title = "payment_not_claimable", "The payment cannot be claimed"
+
+
 class SaleDiffers(Conflict):
     """A sale with this id is recorded with other content."""
 

@@ -26,7 +26,13 @@ def parameters(sales: Sequence[PreparedSale], audits: Iterable[Audit]) -> list[s
         for product, row in zip(sale.products or (), sale.lines, strict=True)
     ]
     tenders = [
-        (position, number, tender.type, -tender.amount if sale.kind == 2 else tender.amount, text(tender.reference))
+        (
+            position,
+            number,
+            tender.type,
+            -tender.amount if sale.kind == 2 else tender.amount,
+            text(tender.reference if tender.payment is None else str(tender.payment)),
+        )
         for position, sale in enumerate(sales, 1)
         for number, tender in enumerate(sale.sale.tenders, 1)
     ]

@@ -45,11 +45,16 @@ class Line(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
 
 
 class Tender(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
-    """One way in which the sale was paid. ``rounding`` may be negative (the till rounds cash up) but not beyond 99."""
+    """One way in which the sale was paid. ``rounding`` may be negative (the till rounds cash up) but not beyond 99.
+
+    ``payment`` names a payment that was taken through the network (``POST /v1/payments``), on a return a refund: it must be paid, of
+    this store and this amount, and no other sale's. It takes the place of ``reference``.
+    """
 
     type: TenderType
     amount: Amount
     reference: Annotated[str, Meta(max_length=64)] | None = None
+    payment: UUID | None = None
 
 
 class Sale(Struct, forbid_unknown_fields=True, frozen=True, gc=False):

@@ -171,24 +171,30 @@ begin
     return true;
 end $$;
 
--- A sale names payments as its tenders: each must be paid, of the same store, of the same amount, and not another sale's already.
--- Part of the sale's own transaction. Raises HT003; the conditions stand in the update, so two sales cannot both pass.
-create or replace function claim_payments(s_retailer integer[], s_store integer[], s_id uuid[], t_sale integer[], t_amount bigint[], t_payment uuid[])
+-- A sale names payments as its tenders: each must be paid, of the same store, of the same amount, and not another sale's already; a
+-- return names refunds in the same way. Part of the sale's own transaction, before anything that others wait for. Raises HT003; the
+-- conditions stand in the update, so two sales cannot both pass. One place an array: a tender that names something.
+create or replace function claim_payments(scope text, c_retailer integer[], c_store integer[], c_sale uuid[], c_kind smallint[], c_amount bigint[], c_payment uuid[])
 returns void language plpgsql as $$
-declare wanted integer; claimed integer;
+declare claimed integer; back integer;
 begin
-    select count(*) into wanted from unnest(t_payment) as t where t is not null;
-    if wanted = 0 then return; end if;
-    with named as materialized (
-        select s_retailer[s] as retailer, s_store[s] as store, s_id[s] as sale, amount, payment
-        from unnest(t_sale, t_amount, t_payment) as t (s, amount, payment) where payment is not null order by 1, 5),
-    locked as materialized (
-        select p.retailer_id, p.id, n.sale from named n join payment p on p.retailer_id = n.retailer and p.id = n.payment
-        where p.store_id = n.store and p.amount = n.amount and p.state = 'paid' and p.claimed_by is null
+    perform set_config('hutong.network', '', true), set_config('hutong.retailers', scope, true),
+            set_config('hutong.stores', '', true), set_config('hutong.brands', '', true);
+    with locked as materialized (
+        select p.retailer_id, p.id, c.sale from unnest(c_retailer, c_store, c_sale, c_kind, c_amount, c_payment) as c (retailer, store, sale, kind, amount, payment)
+        join payment p on p.retailer_id = c.retailer and p.id = c.payment
+        where c.kind = 1 and p.store_id = c.store and p.amount = c.amount and p.state = 'paid' and p.claimed_by is null
         order by p.retailer_id, p.id for update of p)
     update payment p set claimed_by = l.sale from locked l where p.retailer_id = l.retailer_id and p.id = l.id;
     get diagnostics claimed = row_count;
-    if claimed < wanted then raise exception 'a payment that the sale names cannot be claimed' using errcode = 'HT003'; end if;
+    with locked as materialized (
+        select r.retailer_id, r.id, c.sale from unnest(c_retailer, c_sale, c_kind, c_amount, c_payment) as c (retailer, sale, kind, amount, payment)
+        join payment_refund r on r.retailer_id = c.retailer and r.id = c.payment
+        where c.kind = 2 and r.amount = c.amount and r.state <> 'refused' and not r.late and r.claimed_by is null
+        order by r.retailer_id, r.id for update of r)
+    update payment_refund r set claimed_by = l.sale from locked l where r.retailer_id = l.retailer_id and r.id = l.id;
+    get diagnostics back = row_count;
+    if claimed + back < cardinality(c_payment) then raise exception 'a payment that the sale names cannot be claimed' using errcode = 'HT003'; end if;
 end $$;
 
 -- The ledger's side of an attempt: money that came and is waiting for its sale (paid), money that came when nobody was waiting for it
