@@ -1,0 +1,247 @@
+"""``/admin``: the operator's JSON API to the sandbox: apps, people and their codes, trades, notifications. Loopback only, unless opened."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from hutong.sandbox import customers, signing
+from hutong.sandbox.calls import Refused
+from hutong.sandbox.keys import Keys
+from hutong.sandbox.payers import current_code
+from hutong.sandbox.paying import scan
+from hutong.sandbox.records import App, Coupon, Person, Seller
+from hutong.sandbox.state import World
+from hutong.sandbox.trades import finish, refresh
+
+Body = TypeVar("Body", bound=msgspec.Struct)
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class NewApp(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """An app to be made. Without ``public_key`` the sandbox makes the app's keys and answers them."""
+
+    name: str = "晨光便利店"
+    seller_id: str = ""
+    balance: int = 0
+    public_key: str = ""
+    gateway_url: str = ""
+
+
+class AppChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What is to be otherwise with an app or its seller."""
+
+    add_public_key: str = ""
+    gateway_url: str | None = None
+    tokens: list[str] | None = None
+    balance: int | None = None
+    blocked: bool | None = None
+    name: str | None = None
+
+
+class PersonFields(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A person to be made, or what is to be otherwise; what is missing stays as it is."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    logon_id: str | msgspec.UnsetType = msgspec.UNSET
+    balance: int | msgspec.UnsetType = msgspec.UNSET
+    card: int | msgspec.UnsetType | None = msgspec.UNSET
+    password: str | msgspec.UnsetType = msgspec.UNSET
+    password_above: int | msgspec.UnsetType | None = msgspec.UNSET
+    day_limit: int | msgspec.UnsetType | None = msgspec.UNSET
+    red_packet: int | msgspec.UnsetType = msgspec.UNSET
+    coupons: list[Coupon] | msgspec.UnsetType = msgspec.UNSET
+    face_payment_off: bool | msgspec.UnsetType = msgspec.UNSET
+    blocked: bool | msgspec.UnsetType = msgspec.UNSET
+    reaction: str | msgspec.UnsetType = msgspec.UNSET
+    reaction_seconds: float | msgspec.UnsetType = msgspec.UNSET
+
+
+class Scan(msgspec.Struct, forbid_unknown_fields=True):
+    """Which person scans which QR code."""
+
+    qr_code: str
+
+
+class CodeWanted(msgspec.Struct, forbid_unknown_fields=True):
+    """Whether a face camera's token is wanted in place of a payment code."""
+
+    face: bool = False
+
+
+class Approval(msgspec.Struct, forbid_unknown_fields=True):
+    """The password that the payer types; without one it is taken as right."""
+
+    password: str | None = None
+
+
+def answered(value: Any, status: int = 200) -> Response:
+    """``value`` as JSON."""
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+def failed(status: int, why: str) -> Response:
+    """What is wrong, as JSON."""
+    return answered({"error": why}, status)
+
+
+async def read(request: Request, kind: type[Body]) -> Body:
+    """The request's body; an empty one is an object without fields. Raises msgspec.ValidationError."""
+    return msgspec.json.decode(await request.body() or b"{}", type=kind)
+
+
+def guarded(world: World, endpoint: Endpoint) -> Endpoint:
+    """The endpoint with wrong input answered 400 and what it changed written before its answer."""
+
+    async def guard(request: Request) -> Response:
+        try:
+            answer = await endpoint(request)
+        except (msgspec.ValidationError, msgspec.DecodeError, ValueError) as error:
+            return failed(400, str(error))
+        except KeyError as error:
+            return failed(404, f"there is no {error.args[0]}")
+        except Refused as refusal:
+            world.done()
+            return answered({"error": refusal.sub_code, "message": refusal.sub_msg}, 409)
+        world.done()
+        return answer
+
+    return guard
+
+
+class Admin:
+    """Apps, people, trades."""
+
+    def __init__(self, world: World, keys: Keys) -> None:
+        self.world, self.keys = world, keys
+
+    def routes(self) -> list[BaseRoute]:
+        """Where everything is."""
+        table: list[tuple[str, str, Endpoint]] = [
+            ("POST", "/apps", self.add_app),
+            ("GET", "/apps", self.list_apps),
+            ("PATCH", "/apps/{app}", self.change_app),
+            ("POST", "/people", self.add_person),
+            ("GET", "/people", self.list_people),
+            ("PATCH", "/people/{person}", self.change_person),
+            ("POST", "/people/{person}/code", self.show_code),
+            ("POST", "/people/{person}/scan", self.scan),
+            ("GET", "/trades", self.list_trades),
+            ("GET", "/trades/{trade}", self.one_trade),
+            ("POST", "/trades/{trade}/approve", self.approve),
+            ("POST", "/trades/{trade}/decline", self.decline),
+            ("POST", "/trades/{trade}/finish", self.finish),
+            ("GET", "/notifications", self.list_notifications),
+        ]
+        return [Route(f"/admin{path}", guarded(self.world, endpoint), methods=[method]) for method, path, endpoint in table]
+
+    async def add_app(self, request: Request) -> Response:
+        wanted = await read(request, NewApp)
+        world = self.world
+        private = "" if wanted.public_key else signing.private_text(key := signing.new_key())
+        public = wanted.public_key or signing.public_text(key.public_key())
+        signing.public_key(public)
+        seller = world.sellers.get(wanted.seller_id)
+        if seller is None:
+            seller_id = wanted.seller_id or f"2088{world.mint(12)}"
+            seller = Seller(id=seller_id, name=wanted.name, logon_id=f"shop{seller_id[-4:]}@example.cn", balance=wanted.balance)
+            world.sellers[seller.id] = seller
+        app = App(id=f"2021{world.mint(12)}", seller_id=seller.id, public_keys=[public], gateway_url=wanted.gateway_url)
+        world.apps[app.id] = app
+        world.save(seller, app)
+        made = {"app_id": app.id, "seller_id": seller.id, "alipay_public_key": self.keys.public_text, "gateway": gateway_of(request)}
+        if private:
+            made |= {"app_private_key": private, "app_public_key": public}
+        return answered(made, 201)
+
+    async def list_apps(self, request: Request) -> Response:
+        return answered(
+            [
+                {
+                    "app_id": app.id, "seller_id": app.seller_id, "mode": app.mode, "gateway_url": app.gateway_url,
+                    "name": self.world.sellers[app.seller_id].name, "balance": self.world.sellers[app.seller_id].balance,
+                }
+                for app in self.world.apps.values()
+            ]
+        )  # fmt: skip
+
+    async def change_app(self, request: Request) -> Response:
+        app = self.world.apps[request.path_params["app"]]
+        seller, change = self.world.sellers[app.seller_id], await read(request, AppChange)
+        if change.add_public_key:
+            signing.public_key(change.add_public_key)
+            app.public_keys.append(change.add_public_key)
+        if change.gateway_url is not None:
+            app.gateway_url = change.gateway_url
+        if change.tokens is not None:
+            app.tokens = change.tokens
+        for name in ("balance", "blocked", "name"):
+            if (value := getattr(change, name)) is not None:
+                setattr(seller, name, value)
+        self.world.save(app, seller)
+        return answered({"app_id": app.id, "seller_id": seller.id, "balance": seller.balance})
+
+    async def add_person(self, request: Request) -> Response:
+        wanted = await read(request, PersonFields)
+        person = customers.add_person(self.world, "顾客", 100_000)
+        self._change(person, wanted)
+        return answered(person, 201)
+
+    async def list_people(self, request: Request) -> Response:
+        return answered(list(self.world.people.values()))
+
+    async def change_person(self, request: Request) -> Response:
+        person = self.world.people[request.path_params["person"]]
+        self._change(person, await read(request, PersonFields))
+        return answered(person)
+
+    def _change(self, person: Person, wanted: PersonFields) -> None:
+        values = {name: value for name in wanted.__struct_fields__ if (value := getattr(wanted, name)) is not msgspec.UNSET}
+        msgspec.convert(msgspec.to_builtins(person) | msgspec.to_builtins(values), Person)
+        for name, value in values.items():
+            setattr(person, name, value)
+        self.world.save(person)
+
+    async def show_code(self, request: Request) -> Response:
+        person = self.world.people[request.path_params["person"]]
+        code = current_code(self.world, person, (await read(request, CodeWanted)).face)
+        return answered({"code": code.text, "expires_in": (code.expires_at - self.world.clock.now()).total_seconds()})
+
+    async def scan(self, request: Request) -> Response:
+        person = self.world.people[request.path_params["person"]]
+        return answered(scan(self.world, (await read(request, Scan)).qr_code, person))
+
+    async def list_trades(self, request: Request) -> Response:
+        query = request.query_params
+        found = [
+            refresh(self.world, trade)
+            for trade in self.world.trades.values()
+            if query.get("number", trade.number) == trade.number and query.get("seller", trade.seller_id) == trade.seller_id
+        ]
+        return answered([trade for trade in found if query.get("state", trade.state) == trade.state][-int(query.get("limit", "1000")) :])
+
+    async def one_trade(self, request: Request) -> Response:
+        return answered(refresh(self.world, self.world.trades[request.path_params["trade"]]))
+
+    async def approve(self, request: Request) -> Response:
+        return answered(customers.approve(self.world, request.path_params["trade"], (await read(request, Approval)).password))
+
+    async def decline(self, request: Request) -> Response:
+        return answered(customers.refuse(self.world, request.path_params["trade"]))
+
+    async def finish(self, request: Request) -> Response:
+        trade = refresh(self.world, self.world.trades[request.path_params["trade"]])
+        if trade.state == "TRADE_SUCCESS":
+            finish(self.world, trade)
+        return answered(trade)
+
+    async def list_notifications(self, request: Request) -> Response:
+        return answered(list(self.world.notifications.values())[-int(request.query_params.get("limit", "1000")) :])
+
+
+def gateway_of(request: Request) -> str:
+    """The gateway's address as this client reaches the sandbox."""
+    return f"{request.url.scheme}://{request.url.netloc}/gateway.do"

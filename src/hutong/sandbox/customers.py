@@ -1,0 +1,60 @@
+"""What customers of the wallet do: they come into being, approve and decline. Used by the wallet's pages and by the operator alike."""
+
+from hutong.sandbox.calls import Refused
+from hutong.sandbox.records import Coupon, Person, Trade
+from hutong.sandbox.state import World
+from hutong.sandbox.trades import complete, decline, refresh
+
+INVENTED = (
+    ("林小满", "xiaoman@example.cn", 500_000, None),
+    ("周一鸣", "13800000028", 20_000, 1_000_000),
+    ("Ada Brook", "ada@example.com", 88_800, None),
+)
+"""Name, logon id, balance and card of the people that a new sandbox starts with."""
+
+
+def add_person(world: World, name: str, balance: int, logon_id: str = "") -> Person:
+    """A new customer."""
+    digits = world.mint(12)
+    person = Person(
+        id=f"2088{digits}", open_id=f"0{world.mint(20)}fAe1cB7d", name=name, balance=balance, logon_id=logon_id or f"138{digits[-8:]}"
+    )
+    world.people[person.id] = person
+    world.save(person)
+    return person
+
+
+def invent_people(world: World) -> None:
+    """Somebody to try the wallet with."""
+    for name, logon_id, balance, card in INVENTED:
+        person = add_person(world, name, balance, logon_id)
+        person.card = card
+    person.coupons.append(Coupon(name="满50减5", amount=500, minimum=5_000))
+    person.red_packet = 200
+
+
+def waiting_trade(world: World, trade_no: str) -> Trade:
+    """A trade that waits for its payer. Raises Refused."""
+    trade = world.trades.get(trade_no)
+    if trade is None:
+        raise Refused("ACQ.TRADE_NOT_EXIST")
+    if refresh(world, trade).state != "WAIT_BUYER_PAY" or not trade.buyer_id:
+        raise Refused("ACQ.TRADE_STATUS_ERROR")
+    return trade
+
+
+def approve(world: World, trade_no: str, password: str | None = None) -> Trade:
+    """The payer types the password (None: it is taken as right) and the money is taken. Raises Refused."""
+    trade = waiting_trade(world, trade_no)
+    person = world.people[trade.buyer_id]
+    if password is not None and password != person.password:
+        raise Refused("PASSWORD_WRONG", "支付密码错误")
+    complete(world, trade, person)
+    return trade
+
+
+def refuse(world: World, trade_no: str) -> Trade:
+    """The payer declines. Raises Refused."""
+    trade = waiting_trade(world, trade_no)
+    decline(world, trade)
+    return trade
