@@ -95,7 +95,7 @@ class Attempt:
     watched: int = 0
     """How often a cancelled attempt has been looked for."""
     settling: str = ""
-    """Why a cancelling attempt asks what is true: ``refused`` (no cancel any more), ``closed`` (an earlier answer was lost)."""
+    """Why a cancelling attempt asks what is true: the cancel was ``refused``, found it ``closed`` already, or did a ``refund``."""
     code: str = ""
     """The wallet's word for a refusal, or why something stands out."""
     who_fixes: str = ""
@@ -266,11 +266,10 @@ def _learned_cancelling(attempt: Attempt, result: QueryResult, now: datetime) ->
     if not attempt.settling:
         return None
     match result:
-        case Closed(was_paid=True):
-            return _came_and_went(attempt, result, attempt.code)
-        case Closed():
-            return Step(replace(attempt, state=State.CLOSED, settling=""))
-        case Paid():
+        case Closed(was_paid=was_paid):
+            back = was_paid or attempt.settling == "refund"
+            return _came_and_went(attempt, result, attempt.code) if back else Step(replace(attempt, state=State.CLOSED, settling=""))
+        case Paid() if attempt.settling != "refund" or attempt.tries > 8:
             return _late(replace(attempt, settling=""), result)
         case Absent() if attempt.settling == "closed":
             return _watch(replace(attempt, state=State.CANCELLED, settling="", watched=0), now)
@@ -292,13 +291,11 @@ def _cancel_answered(attempt: Attempt, result: CancelResult, now: datetime) -> S
     if attempt.state is not State.CANCELLING:
         return None
     match result:
-        case Cancelled(action="refund"):
-            return _came_and_went(attempt, Closed(True), attempt.code)
         case Cancelled(action="close") if attempt.tries <= 1:
             return Step(replace(attempt, state=State.CLOSED))
-        case Cancelled(action="close"):
-            # The cancel whose answer was lost may have given money back; this one found it closed. A query tells.
-            return Step(replace(attempt, settling="closed"), Call.QUERY, _soon(now))
+        case Cancelled(action="refund" | "close" as action):
+            # How much came and went only a query tells; also whether a cancel whose answer was lost had given money back.
+            return Step(replace(attempt, settling="refund" if action == "refund" else "closed"), Call.QUERY, _soon(now))
         case Cancelled():
             return _watch(replace(attempt, state=State.CANCELLED, watched=0), now)
         case CancelRefused():
