@@ -30,6 +30,7 @@ from hutong.payments.refunds import (
     RefundQueried,
     RefundStep,
     RefundTimePassed,
+    TradeQueried,
     advance_refund,
 )
 from hutong.payments.wallet import Charge, Unknown, Wallet
@@ -171,4 +172,6 @@ class Driver:
         wallet = await self._wallet_for(refund.account_id)
         if call is RefundCall.REFUND:
             return RefundAnswered(await wallet.refund(refund.payment_number, refund.number, refund.amount, refund.reason))
+        if call is RefundCall.TRADE:
+            return TradeQueried(await wallet.query(refund.payment_number))
         return RefundQueried(await wallet.refund_query(refund.payment_number, refund.number))

@@ -9,13 +9,25 @@ from enum import StrEnum
 from uuid import UUID
 
 from hutong.kernel.ids import time_of, uuid7_of
-from hutong.payments.wallet import Absent, Declined, RefundAccepted, Refunded, RefundQueryResult, RefundResult, Unknown
+from hutong.payments.wallet import (
+    Absent,
+    Closed,
+    Declined,
+    QueryResult,
+    RefundAccepted,
+    Refunded,
+    RefundQueryResult,
+    RefundResult,
+    Unknown,
+)
 
 SOON_SECONDS = 13
 LONGEST_PAUSE = 60
 SHORT_SECONDS = (60, 120, 300, 600, 1_800)
 """Pauses while the retailer's balance at the wallet is too small for the refund; the last one repeats."""
-BALANCE_SHORT = "ACQ.SELLER_BALANCE_NOT_ENOUGH"
+LOOKS, LOOK_SECONDS = 5, 60
+"""A refusal counts once the refund was not to be found this often, a minute apart: an earlier request may be that late."""
+BALANCE_SHORT = "SELLER_BALANCE_NOT_ENOUGH"
 
 
 class RefundState(StrEnum):
@@ -33,6 +45,8 @@ class RefundCall(StrEnum):
 
     REFUND = "refund"
     QUERY = "refund_query"
+    TRADE = "query"
+    """Of a late success that cannot be refunded: whether a cancel on its way has given it back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +95,14 @@ class RefundTimePassed:
     """The moment has come that the last step asked for."""
 
 
-RefundEvent = RefundAnswered | RefundQueried | RefundTimePassed
+@dataclass(frozen=True, slots=True)
+class TradeQueried:
+    """What the wallet says of the whole trade that a refused refund belongs to."""
+
+    result: QueryResult
+
+
+RefundEvent = RefundAnswered | RefundQueried | RefundTimePassed | TradeQueried
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,25 +135,26 @@ def advance_refund(refund: Refund, event: RefundEvent, now: datetime) -> RefundS
     if refund.state in (RefundState.DONE, RefundState.REFUSED):
         return None
     soon = now + timedelta(seconds=SOON_SECONDS)
+    asked = replace(refund, state=RefundState.UNKNOWN, tries=refund.tries + 1)
     match event:
         case RefundAnswered(Refunded() as done) | RefundQueried(Refunded() as done):
             return _done(refund, done, now)
+        case TradeQueried(result):
+            return _learned_of_trade(refund, result, now)
         case RefundAnswered(RefundAccepted()):
-            return RefundStep(replace(refund, state=RefundState.UNKNOWN, code=""), RefundCall.QUERY, soon)
+            return RefundStep(replace(asked, code=""), RefundCall.QUERY, soon)
         case RefundAnswered(Declined() as refusal):
             return _refused(refund, refusal, now)
-        case RefundQueried(Absent()) if refund.code:
-            return RefundStep(replace(refund, state=RefundState.REFUSED), alarm=f"the wallet refuses a refund: {refund.code}")
+        case RefundTimePassed() if refund.state is RefundState.SHORT:
+            return RefundStep(asked, RefundCall.REFUND, soon)
+        case RefundTimePassed():
+            return RefundStep(asked, RefundCall.QUERY, soon)
+        case RefundAnswered() | RefundQueried() if refund.code:
+            return _looked_for(refund, event.result, now)
         case RefundQueried(Absent()) if refund.state is RefundState.UNKNOWN and refund.tries:
             # It was not received or it failed, which is the same: send the very same again.
-            return RefundStep(replace(refund, tries=refund.tries + 1), RefundCall.REFUND, soon)
-        case RefundTimePassed() if refund.state is RefundState.SHORT:
-            return RefundStep(replace(refund, state=RefundState.UNKNOWN, tries=refund.tries + 1), RefundCall.REFUND, soon)
-        case RefundTimePassed():
-            return RefundStep(replace(refund, state=RefundState.UNKNOWN, tries=refund.tries + 1), RefundCall.QUERY, soon)
-        case RefundAnswered(Unknown()) | RefundQueried(Unknown() | Absent()):
-            return RefundStep(replace(refund, state=RefundState.UNKNOWN, tries=refund.tries + 1), None, _backoff(refund.tries, now))
-    return None
+            return RefundStep(asked, RefundCall.REFUND, soon)
+    return RefundStep(asked, None, _backoff(refund.tries, now))
 
 
 def _done(refund: Refund, done: Refunded, now: datetime) -> RefundStep:
@@ -143,7 +165,7 @@ def _done(refund: Refund, done: Refunded, now: datetime) -> RefundStep:
 
 
 def _refused(refund: Refund, refusal: Declined, now: datetime) -> RefundStep:
-    """Not executed, it says; but an earlier request under the same number may have been, so a query has the last word."""
+    """Not executed, it says; but another request under the same number may be under way, so queries have the last word."""
     if refusal.code == BALANCE_SHORT:
         pause = SHORT_SECONDS[min(refund.tries, len(SHORT_SECONDS) - 1)]
         short = replace(refund, state=RefundState.SHORT, tries=refund.tries + 1)
@@ -151,8 +173,31 @@ def _refused(refund: Refund, refusal: Declined, now: datetime) -> RefundStep:
         return RefundStep(short, None, now + timedelta(seconds=pause), alarm)
     if refusal.who_fixes == "till":  # too many requests: surely not executed, and worth sending again
         return RefundStep(replace(refund, state=RefundState.SHORT, tries=refund.tries + 1), None, _backoff(refund.tries, now))
-    asked = replace(refund, state=RefundState.UNKNOWN, code=refusal.code, tries=refund.tries + 1)
-    return RefundStep(asked, RefundCall.QUERY, now + timedelta(seconds=SOON_SECONDS))
+    # The first request's own answer can only be contradicted by a copy of it, soon; after more than one it takes all the looks.
+    looks = LOOKS - 1 if refund.tries == 0 else 0
+    asked = replace(refund, state=RefundState.UNKNOWN, code=refusal.code, tries=looks)
+    return RefundStep(asked, None, now + timedelta(seconds=SOON_SECONDS if looks else LOOK_SECONDS))
+
+
+def _looked_for(refund: Refund, result: RefundResult | RefundQueryResult, now: datetime) -> RefundStep:
+    """A refund that was refused is not to be found. ``tries`` counts the looks."""
+    if not isinstance(result, Absent):
+        return RefundStep(replace(refund, tries=max(0, refund.tries - 1)), None, now + timedelta(seconds=SOON_SECONDS))
+    if refund.tries < LOOKS:
+        return RefundStep(refund, None, now + timedelta(seconds=LOOK_SECONDS))
+    if refund.late:
+        return RefundStep(refund, RefundCall.TRADE, now + timedelta(seconds=SOON_SECONDS))
+    return RefundStep(replace(refund, state=RefundState.REFUSED), alarm=f"the wallet refuses a refund: {refund.code}")
+
+
+def _learned_of_trade(refund: Refund, result: QueryResult, now: datetime) -> RefundStep:
+    """A late success must go back: either it has, by a cancel that came late itself, or it is tried again and people are told."""
+    if isinstance(result, Closed) and result.was_paid:
+        return _done(refund, Refunded(refund.amount, result.paid.receipt_amount if result.paid else refund.amount), now)
+    if isinstance(result, Unknown):
+        return RefundStep(refund, None, now + timedelta(seconds=SOON_SECONDS))
+    again = replace(refund, tries=1, code="")
+    return RefundStep(again, None, now + timedelta(seconds=SHORT_SECONDS[-1]), f"a late success cannot be given back: {refund.code}")
 
 
 def _backoff(tries: int, now: datetime) -> datetime:
