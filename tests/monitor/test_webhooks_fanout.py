@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from hutong.kernel.clock import now
-from hutong.monitor.webhooks.fanout import Stepped, between, fan_out, written
+from hutong.monitor.webhooks.fanout import Stepped, fan_out
 from hutong.platform.scope import Scope
-from hutong.platform.tail import Horizon
+from hutong.platform.tail import Horizon, between, written
 from tests.monitor.ringing import a_sale
 from tests.monitor.webhooking import fan_out_all, keys_in, make_days, payloads, ring, rung, subscribe
 

@@ -1,4 +1,4 @@
-"""``hutong worker``: runs jobs and sends webhooks in a process of its own, for servers that run with HUTONG_JOBS=off."""
+"""``hutong worker``: runs jobs, books sales and sends webhooks in a process of its own, for servers that run with HUTONG_JOBS=off."""
 
 import asyncio
 import signal
@@ -12,6 +12,7 @@ from hutong.platform.database import Database
 from hutong.platform.jobs import jobs_of, working
 from hutong.platform.outbound import Outbound
 from hutong.platform.telemetry import configure_logging
+from hutong.sales import booking
 
 
 def worker() -> None:
@@ -41,7 +42,7 @@ async def work(settings: Settings) -> None:
     await check_schema(settings.database_url)
     database = Database(settings.database_url, pool_size=4)
     try:
-        async with Outbound(allow_private=settings.allow_private_webhooks) as outbound, sending(database, outbound):
+        async with Outbound(allow_private=settings.allow_private_webhooks) as outbound, sending(database, outbound), booking(database):
             async with working(database, settings, jobs_of(MODULES)):
                 note("hutong's worker is at work (Ctrl-C ends it)")
                 await ended.wait()

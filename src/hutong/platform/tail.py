@@ -56,6 +56,17 @@ class Horizon:
         return xid < self.xmin or (xid < self.xmax and xid not in self.running)
 
 
+def between(after: Horizon, last_xid: int) -> Horizon:
+    """The horizon that sees what ``after`` sees of the transactions up to ``last_xid``, and nothing of later ones."""
+    running = frozenset(xid for xid in after.running if xid <= last_xid)
+    return Horizon(min(running, default=last_xid + 1), last_xid + 1, running)
+
+
+def written(horizon: Horizon) -> str:
+    """A horizon as PostgreSQL writes it."""
+    return f"{horizon.xmin}:{horizon.xmax}:{','.join(str(each) for each in sorted(horizon.running))}"
+
+
 class Event(msgspec.Struct, frozen=True, array_like=True):
     """A committed row of the event log."""
 

@@ -11,6 +11,7 @@ from hutong.platform.config import Settings
 from hutong.platform.database import Database
 from hutong.platform.tasks import cancel
 from hutong.sales.api import router
+from hutong.sales.books import book_missing, booking
 from hutong.sales.capture import CaptureQueue
 from hutong.sales.intake import Intake
 from hutong.sales.openapi import capture_openapi
@@ -20,6 +21,8 @@ from hutong.sales.routes import capture_routes
 __all__ = [
     "CaptureQueue",
     "Intake",
+    "book_missing",
+    "booking",
     "capture_openapi",
     "capture_routes",
     "lifespan",
@@ -48,7 +51,11 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     queue.start()
     signs = asyncio.create_task(app.state.intake.keep_signs_of_life(), name="signs-of-life")
     try:
-        yield
+        if settings.jobs:
+            async with booking(database, lambda: queue.waiting > 0):
+                yield
+        else:
+            yield
     finally:
         await cancel(signs)
         await queue.stop()

@@ -21,7 +21,7 @@ from hutong.monitor.webhooks.model import Kind
 from hutong.monitor.webhooks.payloads import SaleKey, brand_messages, product_messages, retailer_messages
 from hutong.platform.database import Database, UnitOfWork
 from hutong.platform.scope import Scope
-from hutong.platform.tail import LONGEST_TRANSACTION, Horizon
+from hutong.platform.tail import LONGEST_TRANSACTION, Horizon, between, written
 
 LOCK = 7406020
 CURSOR = "webhooks"
@@ -87,17 +87,6 @@ class Stepped:
     events: int = 0
     deliveries: int = 0
     more: bool = False
-
-
-def between(after: Horizon, last_xid: int) -> Horizon:
-    """The horizon that sees what ``after`` sees of the transactions up to ``last_xid``, and nothing of later ones."""
-    running = frozenset(xid for xid in after.running if xid <= last_xid)
-    return Horizon(min(running, default=last_xid + 1), last_xid + 1, running)
-
-
-def written(horizon: Horizon) -> str:
-    """A horizon as PostgreSQL writes it."""
-    return f"{horizon.xmin}:{horizon.xmax}:{','.join(str(each) for each in sorted(horizon.running))}"
 
 
 async def fan_out(database: Database, most: int = STEP_EVENTS) -> Stepped:
