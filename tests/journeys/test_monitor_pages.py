@@ -21,7 +21,7 @@ from tests.support.postgres import SharedPostgres
 from tests.support.sales import line, return_of, sale
 from tests.support.server import CHECKOUT, RunningServer, start_server
 
-SCRIPTS = CHECKOUT / "src/hutong/monitor/static/monitor"
+SCRIPTS = CHECKOUT / "src/hutong/platform/web/static/web"
 
 
 @dataclass(frozen=True)

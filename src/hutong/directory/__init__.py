@@ -50,6 +50,7 @@ from hutong.directory.queries import (
     tills_by_code,
     tills_of_store,
 )
+from hutong.directory.rechecks import Rechecks
 from hutong.directory.seed import Seeded, seed_directory
 from hutong.directory.tills import (
     Enrolment,
@@ -64,7 +65,7 @@ from hutong.directory.tills import (
 
 __all__ = [
     "BRAND_PERMISSIONS", "KEY_PERMISSIONS", "ROLE_PERMISSIONS", "ROLE_PLACES", "TILL_PERMISSIONS", "BrandRef", "Enrolment", "Grant", "NewKey",
-    "Outlet", "Outlets", "Permission", "Principal", "RetailerRef", "Seeded", "StoreRef", "TillRef", "after", "authenticate", "brand_by_code", "brand_by_id",
+    "Outlet", "Outlets", "Permission", "Principal", "Rechecks", "RetailerRef", "Seeded", "StoreRef", "TillRef", "after", "authenticate", "brand_by_code", "brand_by_id",
     "brand_prefixes", "brands", "caller", "cities", "create_brand", "create_chain", "create_key", "create_person", "create_retailer",
     "create_store", "create_till", "csv_line", "cursor", "enrol_till", "grant", "jobs", "lifespan", "page", "provinces", "register_till", "register_tills",
     "retailer_by_code", "retailer_by_id", "retailers", "revoke_key", "revoke_till", "router", "safe_cell", "seed_directory", "session_access",
@@ -80,7 +81,11 @@ for part in (api, api_people, api_tills, pages_account, pages, pages_people):
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Listens for revoked access as long as the application runs; ``app.state.outlets`` knows its stores and tills."""
+    """Listens for revoked access as long as the application runs.
+
+    ``app.state.outlets`` knows its stores and tills, ``app.state.rechecks`` who is behind its open streams.
+    """
+    app.state.rechecks = Rechecks()
     app.state.outlets = Outlets(app.state.database)
     await app.state.outlets.refresh()
     async with listening(app.state.database):

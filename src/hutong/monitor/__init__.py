@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 
-from hutong.monitor.access import Rechecks
 from hutong.monitor.api import openapi_parts
 from hutong.monitor.api import router as api
 from hutong.monitor.pages import router as pages
@@ -38,7 +37,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     source = MonitorSource(database, settings.network_zone)
     hub = Hub(database, source)
     app.state.monitor, app.state.hub, app.state.on_commit = source, hub, hub.poke
-    app.state.stream_seconds, app.state.rechecks = LIMIT_SECONDS, Rechecks()
+    app.state.stream_seconds = LIMIT_SECONDS
     await hub.start()
     try:
         async with webhooks_lifespan(app):

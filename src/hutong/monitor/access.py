@@ -1,14 +1,12 @@
 """From what a caller asks for to the topic it may watch: places by code, days by word, permission first."""
 
-import asyncio
-import time
 from dataclasses import dataclass
 from datetime import UTC, date, timedelta
 from zoneinfo import ZoneInfo
 
 from starlette.requests import HTTPConnection
 
-from hutong.directory import Permission, Principal, authenticate
+from hutong.directory import Permission, Principal
 from hutong.kernel.clock import now
 from hutong.kernel.errors import Invalid, NotFound
 from hutong.monitor.documents import Kind
@@ -16,7 +14,6 @@ from hutong.monitor.topics import Key, MonitorSource, latest_day
 from hutong.platform.database import Database
 from hutong.platform.scope import Scope
 
-SHARE_SECONDS = 2.0
 AGAIN_SECONDS = 2.0
 """Names that nobody knows are looked up in the database again at most this often."""
 
@@ -86,25 +83,6 @@ def written_day(text: str) -> date:
     if day is None or not date(2000, 1, 1) <= day <= now().astimezone(UTC).date() + timedelta(days=2):
         raise Invalid("A date is written 2026-11-22, or `today`, or `latest`.", field="date")
     return day
-
-
-class Rechecks:
-    """Who is behind the open streams, asked for anew: once for all streams of the same session or key that ask within a moment."""
-
-    def __init__(self) -> None:
-        self._asked: dict[tuple[str, str], tuple[float, asyncio.Task[Principal]]] = {}
-
-    async def principal(self, request: HTTPConnection) -> Principal:
-        """Who sent this request, as of at most ``SHARE_SECONDS`` ago. Raises Unauthenticated when it is nobody any more."""
-        key = (request.headers.get("authorization", ""), request.headers.get("cookie", ""))
-        at = time.monotonic()
-        known = self._asked.get(key)
-        if known is None or at - known[0] > SHARE_SECONDS:
-            for old in [each for each, (asked, _) in self._asked.items() if at - asked > SHARE_SECONDS]:
-                del self._asked[old]
-            again = HTTPConnection({**request.scope, "state": {}})  # nothing remembered from the first time
-            known = self._asked[key] = (at, asyncio.create_task(authenticate(again)))
-        return await asyncio.shield(known[1])
 
 
 def is_over(of: Subject, day: date, asked: str | None) -> bool:

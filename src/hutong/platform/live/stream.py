@@ -30,7 +30,8 @@ class EventStream(Response):
 
     ``last`` is ``epoch:seq`` of what the watcher has. ``check`` answers None while the watcher may go on, else the reason to end; it
     is asked now and then, and a database that cannot be reached ends nothing. Raises TooManyRequests, before anything is sent,
-    when ``who`` has too many streams open.
+    when ``who`` has too many streams open. ``over``, where there is one, tells after each sending whether the topic has come to its
+    end: the stream then says the reason that it answers, and closes.
     """
 
     media_type = "text/event-stream"
@@ -44,6 +45,7 @@ class EventStream(Response):
         last: str = "",
         check: Callable[[], Awaitable[str | None]],
         limit_seconds: float = LIMIT_SECONDS,
+        over: Callable[[], str | None] | None = None,
     ) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
@@ -52,6 +54,7 @@ class EventStream(Response):
         self.who = who
         self.last = last
         self.check = check
+        self.over = over
         self.limit_seconds = limit_seconds * (1 - secrets.randbelow(100) / 1000)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,7 +81,7 @@ class EventStream(Response):
             await cancel(*tasks)
 
     async def _send(self, watcher: Watcher, send: Send) -> None:
-        data = [f"retry: {RETRY_MS}\n\n".encode(), *watcher.take(now())]
+        data = [f"retry: {RETRY_MS}\n\n".encode(), *self._take(watcher)]
         with suppress(OSError):  # the line broke: nobody is there to be told
             while True:
                 if data:
@@ -86,9 +89,16 @@ class EventStream(Response):
                 if watcher.ended is not None:
                     break
                 await watcher.wait()
-                data = watcher.take(now()) if watcher.ended != "gone" else []
+                data = self._take(watcher) if watcher.ended != "gone" else []
             if watcher.ended != "gone":
                 await send({"type": "http.response.body", "body": server_sent("end", {"reason": watcher.ended}), "more_body": False})
+
+    def _take(self, watcher: Watcher) -> list[bytes]:
+        """What to send now. With the last of it the stream ends: whether it is the last is asked in the same moment."""
+        data = watcher.take(now())
+        if self.over is not None and not self.topic.dirty and (reason := self.over()) is not None:
+            watcher.end(reason)
+        return data
 
     async def _checks(self, watcher: Watcher) -> None:
         pause = CHECK_SECONDS * (0.5 + secrets.randbelow(100) / 100)  # those who came together do not all ask together

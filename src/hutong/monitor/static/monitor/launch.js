@@ -1,7 +1,7 @@
 /** Launch curves: units added up by day since each product came to the market, over one another, so that launches compare. */
 
 import { t } from "/static/web/format.js";
-import { number } from "./figures.js";
+import { number } from "/static/web/figures.js";
 import { nameOf } from "./writers.js";
 
 const COLOURS = 5;

@@ -1,11 +1,11 @@
 /** What the live pages share: the snapshot in the page, its feed, the ties to elements, the curve and the words about the feed. */
 
 import { t } from "/static/web/format.js";
-import { bind } from "./bind.js";
+import { bind } from "/static/web/bind.js";
 import { Curve, dense } from "./curve.js";
-import { Feed } from "./feed.js";
+import { Feed } from "/static/web/feed.js";
 import { modeller } from "./models.js";
-import { Painter } from "./painter.js";
+import { Painter } from "/static/web/painter.js";
 import { writersFor } from "./writers.js";
 
 const dataOf = (id) => JSON.parse(document.getElementById(id).textContent);

@@ -1,7 +1,7 @@
 /** The drill by place: not a stream but the same answer again every five seconds, while somebody can see it. */
 
-import { Age } from "./live.js";
-import { bind } from "./bind.js";
+import { Age } from "/static/web/live.js";
+import { bind } from "/static/web/bind.js";
 import { placeModel } from "./models.js";
 import { followDayPicker, root, showFeed } from "./page.js";
 import { writersFor } from "./writers.js";

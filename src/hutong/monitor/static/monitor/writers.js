@@ -1,7 +1,7 @@
 /** How figures, moments and states are written for the person at the screen; the first paint's half is writers.py. */
 
 import { t } from "/static/web/format.js";
-import { chinese, clock, money, number, percent, shortMoney, wholeMoney } from "./figures.js";
+import { chinese, clock, money, number, percent, shortMoney, wholeMoney } from "/static/web/figures.js";
 
 /** A thing's name in the reader's language, or in the other one where it has none. */
 export const nameOf = (thing) => (chinese ? thing.name_zh || thing.name_en : thing.name_en || thing.name_zh) || thing.code || "";

@@ -1,6 +1,6 @@
 /** Keeps a live document fed: server-sent events while they flow, the same document by plain requests where they do not. */
 
-import { Age, Live } from "./live.js";
+import { Age, Live } from "/static/web/live.js";
 
 const LATE_SECONDS = 15;
 const RETRY_MILLISECONDS = 4000;
