@@ -16,17 +16,21 @@ from starlette.routing import Route
 
 from hutong.kernel.errors import HutongError, NotFound
 from hutong.payments.accounts import Wallets
+from hutong.payments.alipay.fields import fen
 from hutong.payments.alipay.notices import Claim, NoticeRefused, claim_of, read_notice
 from hutong.payments.driver import Driver, Origin
+from hutong.payments.floods import Floodgate
 from hutong.payments.machine import Attempt, Noticed
 from hutong.payments.store import PostgresStore
-from hutong.payments.wallet import Notice, Paid
+from hutong.payments.wallet import Notice
 from hutong.platform.telemetry import REGISTRY
 
-MOST_BYTES = 64 * 1024
 NUMBER = re.compile(r"S\d{1,9}T\d{1,9}_([0-9a-f]{32})")
 SUCCESS, FAIL = "success", "fail"
 
+KEPT_BACK = Counter(
+    "hutong_wallet_notice_alarms_kept_back_total", "Refused notifications beyond those that were written down", registry=REGISTRY
+)
 NOTICES = Counter("hutong_wallet_notices_total", "Notifications of wallets, by what became of them", ["outcome"], registry=REGISTRY)
 log = structlog.get_logger(__name__)
 
@@ -36,10 +40,11 @@ async def alipay_notify(request: Request) -> Response:
     inbox: Inbox = request.app.state.payment_inbox
     body = await request.body()
     try:
-        outcome = await inbox.receive(body)
-    except NoticeRefused as refusal:
-        await inbox.alarm(refusal.reason, body)
-        outcome = "refused"
+        try:
+            outcome = await inbox.receive(body)
+        except NoticeRefused as refusal:
+            outcome = "refused"
+            await inbox.alarm(refusal.reason, body, request.client.host if request.client else "")
     except HutongError as error:  # nothing is lost: it comes again
         log.warning("notice_not_taken", error=str(error))
         outcome = "later"
@@ -54,6 +59,7 @@ class Inbox:
         self._store = store
         self._driver = driver
         self._wallets = wallets
+        self._floodgate = Floodgate()
 
     async def receive(self, body: bytes) -> str:
         """``new`` or ``known``. Raises NoticeRefused for what does not hold, NotFound for a payment that is not ours (yet)."""
@@ -68,13 +74,13 @@ class Inbox:
         if attempt.number != notice.number or attempt.account_id != account_id:
             raise NoticeRefused("a number of another account")
         check_amount(notice, attempt)
-        if not await self._store.keep_notice(attempt, notice.id, dict(notice.fields)):
-            return "known"
+        kept = await self._store.keep_notice(attempt, notice.id, dict(notice.fields))
+        # Judged also when it is known: whoever kept it may have died before judging it, and judging twice changes nothing.
         if notice.refund_number:
             await self._store.wake_refund(attempt, notice.refund_number)
         elif notice.result is not None:
             await self._driver.learn(attempt, Noticed(notice.result), Origin("notice"))
-        return "new"
+        return "new" if kept else "known"
 
     async def alarm(self, reason: str, body: bytes) -> None:
         """Let people know that somebody sent what does not hold; what it said is not kept beyond its claim."""
@@ -109,16 +115,18 @@ def payment_of(number: str) -> UUID:
 
 def check_amount(notice: Notice, attempt: Attempt) -> None:
     """Raises NoticeRefused if it speaks of another amount than was asked for."""
-    if isinstance(notice.result, Paid) and notice.result.amount != attempt.amount:
-        raise NoticeRefused(f"another amount: {notice.result.amount} fen, not {attempt.amount}")
+    said = fen(dict(notice.fields).get("total_amount"))
+    if said != attempt.amount:
+        raise NoticeRefused(f"another amount: {said} fen, not {attempt.amount}")
     currency = dict(notice.fields).get("trans_currency", "CNY")
     if currency != "CNY":
         raise NoticeRefused(f"another currency: {currency[:8]}")
 
 
 def claim_detail(claim: Claim) -> dict[str, Any]:
-    """What an unproven notification says of itself, cut to a bearable length."""
-    return {"app_id": claim.app_id[:40], "seller_id": claim.seller_id[:40], "number": claim.number[:80]}
+    """What an unproven notification says of itself, cut to a bearable length and without what a database does not take."""
+    said = {"app_id": claim.app_id[:40], "seller_id": claim.seller_id[:40], "number": claim.number[:80]}
+    return {name: "".join(each if each.isprintable() else "?" for each in value) for name, value in said.items()}
 
 
 notify_routes = [Route("/alipay/notify", alipay_notify, methods=["POST"])]
