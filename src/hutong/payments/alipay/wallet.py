@@ -9,8 +9,9 @@ import aiohttp
 from hutong.kernel import clock
 from hutong.payments.alipay import codes, notices, trades
 from hutong.payments.alipay.account import AlipayAccount
-from hutong.payments.alipay.client import SECONDS, AlipayClient, Answer, CallResult, NotExecuted
+from hutong.payments.alipay.client import SECONDS, AlipayClient, Answer, NotExecuted
 from hutong.payments.alipay.fields import check_amount, check_number, minutes, subject, yuan
+from hutong.payments.alipay.outcomes import refused
 from hutong.payments.wallet import (
     Absent,
     CancelResult,
@@ -73,8 +74,8 @@ class AlipayWallet:
         asked = clock.now()
         biz = {**self._order(charge), "qr_code_timeout_express": minutes(charge.expires_after)}
         result = await self.client.call("alipay.trade.precreate", biz, notify_url=self.account.notify_url, longest_wait=PAY_WAITS)
-        if (refused := _refused(result)) is not None:
-            return refused
+        if (failure := refused(result, codes.PAY)) is not None:
+            return failure
         assert isinstance(result, Answer)
         if result.text("out_trade_no") not in {charge.number, ""}:
             return trades.OTHER_NUMBER
@@ -90,8 +91,8 @@ class AlipayWallet:
         result = await self.client.call(
             "alipay.trade.create", {**self._order(charge), **who}, notify_url=self.account.notify_url, longest_wait=PAY_WAITS
         )
-        if (refused := _refused(result)) is not None:
-            return refused
+        if (failure := refused(result, codes.PAY)) is not None:
+            return failure
         assert isinstance(result, Answer)
         if result.text("out_trade_no") != charge.number or not result.text("trade_no"):
             return trades.OTHER_NUMBER
@@ -110,11 +111,7 @@ class AlipayWallet:
         result = await self.client.call("alipay.trade.close", {"out_trade_no": check_number(number)})
         if isinstance(result, Answer) and result.sub_code == "TRADE_NOT_EXIST":
             return Absent()
-        if isinstance(result, Answer) and result.code == codes.BUSINESS:
-            return codes.refusal(result.sub_code, codes.CLOSE, result.message)
-        if (refused := _refused(result)) is not None:
-            return refused
-        return Closed()
+        return refused(result, codes.CLOSE, believe_protocol=False) or Closed()
 
     async def refund(self, number: str, refund_number: str, amount: int, reason: str) -> RefundResult:
         """Give ``amount`` fen back; repeated with the same ``refund_number`` it happens once."""
@@ -174,17 +171,6 @@ class AlipayWallet:
         if charge.splits:
             biz["extend_params"] = {"royalty_freeze": "true"}
         return {name: value for name, value in biz.items() if value}
-
-
-def _refused(result: CallResult) -> Declined | Unknown | None:
-    """Why a call that moves no money was not carried out; None if it was."""
-    if isinstance(result, Unknown):
-        return result
-    if isinstance(result, NotExecuted):
-        return trades.declined(result)
-    if result.code == codes.BUSINESS:
-        return codes.refusal(result.sub_code, codes.PAY, result.message)
-    return None if result.code == codes.HANDLED else Unknown(f"unexpected code {result.code}")
 
 
 def _no_bill(result: Answer | NotExecuted) -> bool:
