@@ -68,31 +68,38 @@ class Inbox:
             return await self._store.keep_other_notice(retailer_id, account_id, notice)
         payment_id = payment_of(notice.number)
         try:
-            attempt = await self._store.load(retailer_id, payment_id)
+            attempt, known = await self._store.load_for_notice(retailer_id, payment_id, notice.id)
         except NotFound:
             raise NoticeRefused("a number that is not ours") from None
         if attempt.number != notice.number or attempt.account_id != account_id:
             raise NoticeRefused("a number of another account")
         check_amount(notice, attempt)
-        kept = await self._store.keep_notice(attempt, notice.id, dict(notice.fields))
-        # Judged also when it is known: whoever kept it may have died before judging it, and judging twice changes nothing.
+        if known:
+            return "known"
+        # Acted on first, then kept as known: cut in between, it comes again and is judged again, which changes nothing.
         if notice.refund_number:
             await self._store.wake_refund(attempt, notice.refund_number)
-        elif notice.result is not None:
+        if notice.result is not None:
             await self._driver.learn(attempt, Noticed(notice.result), Origin("notice"))
-        return "new" if kept else "known"
+        return "new" if await self._store.keep_notice(attempt, notice.id, dict(notice.fields)) else "known"
 
-    async def alarm(self, reason: str, body: bytes) -> None:
-        """Let people know that somebody sent what does not hold; what it said is not kept beyond its claim."""
-        log.error("notice_refused", reason=reason, bytes=len(body))
+    async def alarm(self, reason: str, body: bytes, sender: str) -> None:
+        """Let people know that somebody sent what does not hold; what it said is not kept beyond its claim.
+
+        Of a flood some are written down and the rest is counted: with the sender's next alarm, and in the metrics.
+        """
+        left_out = self._floodgate.passes(sender)
+        if left_out is None:
+            KEPT_BACK.inc()
+            return
+        log.error("notice_refused", reason=reason, bytes=len(body), sender=sender, left_out=left_out)
         try:
             claim = claim_of(body)
         except NoticeRefused:
             claim = Claim("", "", "")
         accounts = await self._wallets.accounts_of_app(claim.app_id) if claim.app_id else []
-        await self._store.alarm(
-            accounts[0][1] if accounts else None, "notice", f"a notification was refused: {reason}", claim_detail(claim)
-        )
+        detail = claim_detail(claim) | {"sender": sender, "left_out": left_out}
+        await self._store.alarm(accounts[0][1] if accounts else None, "notice", f"a notification was refused: {reason}", detail)
 
     async def _proven(self, body: bytes, claim: Claim) -> tuple[Notice, int, int]:
         """The notification, proven by the keys of one account of the app that it names."""

@@ -1,15 +1,16 @@
 """Keeps attempts and refunds in PostgreSQL: each step one call of an SQL function, one transaction, one round trip."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
 import psycopg
-from psycopg.rows import dict_row, tuple_row
+from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from hutong.kernel.errors import NotFound, Unavailable
@@ -20,18 +21,24 @@ from hutong.payments.wallet import Notice
 from hutong.platform.database import APP_ROLE, Database, is_outage, session_options
 
 LEASE_SECONDS = 30
+LONGEST_WORK = 20.0
+"""Seconds for a step in all, waiting for a connection included; the server itself ends a statement after 15."""
 NOBODY = UUID(int=0)
 
-ATTEMPT = """select retailer_id, id, store_id, till_id, account_id, sale_id, method, amount, number, made_at, state, version, tries, watched,
-    settling, code, who_fixes, trade_no, receipt_amount, buyer_paid, buyer, paid_at, qr, qr_expires_at, refunded
-    from payment where retailer_id = %s and id = %s"""
+COLUMNS = """p.retailer_id, p.id, p.store_id, p.till_id, p.account_id, p.sale_id, p.method, p.amount, p.number, p.made_at, p.state, p.version,
+    p.tries, p.watched, p.settling, p.code, p.who_fixes, p.trade_no, p.receipt_amount, p.buyer_paid, p.buyer, p.paid_at, p.qr, p.qr_expires_at,
+    p.refunded"""
+ATTEMPT = f"select {COLUMNS} from payment p where p.retailer_id = %s and p.id = %s"
+ATTEMPT_FOR_NOTICE = f"""select {COLUMNS}, exists (select from wallet_notice n
+        where n.retailer_id = p.retailer_id and n.payment_id = p.id and n.notify_id = %s) as known
+    from payment p where p.retailer_id = %s and p.id = %s"""
 REFUND = """select r.retailer_id, r.id, r.store_id, r.payment_id, r.account_id, r.payment_number, r.amount, r.reason, r.made_at, r.late, r.state,
     r.version, r.tries, r.code, r.from_receipt, r.done_at from payment_refund r where r.retailer_id = %s and r.id = %s"""
 SCOPED = "select payment_scope(%s)"
 BEGIN = """select outcome, other from payment_begin(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb)"""
 ADVANCE = """select payment_advance(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s, %s, %s)"""
 NOTE = """insert into payment_event (retailer_id, payment_id, version, store_id, source, kind, state, actor, body)
-    select %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb from (select payment_scope(%s)) s"""
+    values (%s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb)"""
 REFUND_BEGIN = "select outcome, remaining from refund_begin(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 REFUND_ADVANCE = "select refund_advance(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s)"
 # Rows that another worker is about to lease are passed over; those whose lease has ended are anybody's.
@@ -47,7 +54,12 @@ NOTICE = """with scope as materialized (select payment_scope(%s)), kept as (
 WAKE = """update payment_due set due_at = now(), leased_until = null
     where retailer_id = %s and payment_id = %s and refund_id::text = regexp_replace(%s, '^(.{8})(.{4})(.{4})(.{4})(.{12})$', '\\1-\\2-\\3-\\4-\\5')"""
 OTHER_NOTICE = "select wallet_other_notice(%s, %s, %s, %s, %s::jsonb)"
+ALARM = "insert into payment_alarm (retailer_id, kind, message, detail) values (%s, %s, %s, %s::jsonb)"
+NETWORK = "select set_config('hutong.network', 'on', true)"
 FORGET = "delete from payment_due where retailer_id = %s and payment_id = %s and refund_id = %s"
+
+T = TypeVar("T")
+Connection = psycopg.AsyncConnection[Any]
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
@@ -86,7 +98,7 @@ class PostgresStore:
         self, attempt: Attempt, *, subject: str, digest: UUID, actor: str, due: datetime, parts: bool, source: UUID | None, body: Any
     ) -> Begun:
         """Commit the intent to pay, unless it is there already or the sale has another attempt."""
-        row = await self._one(
+        row = await self._once(
             BEGIN,
             (attempt.retailer_id, attempt.id, attempt.store_id, attempt.till_id, attempt.account_id, attempt.sale_id, attempt.method,
              attempt.amount, "CNY", attempt.number, subject, digest, actor, attempt.made_at, due, parts, source, _text(body)),
@@ -95,7 +107,7 @@ class PostgresStore:
 
     async def load(self, retailer_id: int, payment_id: UUID) -> Attempt:
         """The attempt as it stands. Raises NotFound."""
-        row = await self._row(ATTEMPT, retailer_id, payment_id)
+        row = await self._row(ATTEMPT, retailer_id, (retailer_id, payment_id))
         return Attempt(**{**row, "state": State(row["state"])})
 
     async def save(self, step: Step, event: Event, origin: Origin) -> bool:
@@ -111,18 +123,17 @@ class PostgresStore:
         return bool(row[0])
 
     async def note(self, attempt: Attempt, event: Event, origin: Origin) -> None:
-        async with self._connection() as connection:
-            await connection.execute(
-                NOTE,
-                (attempt.retailer_id, attempt.id, attempt.version, attempt.store_id, origin.source, kind_of(event), attempt.state.value,
-                 origin.actor, _text(event), attempt.retailer_id),
-            )  # fmt: skip
+        await self._scoped(
+            attempt.retailer_id, NOTE,
+            (attempt.retailer_id, attempt.id, attempt.version, attempt.store_id, origin.source, kind_of(event), attempt.state.value,
+             origin.actor, _text(event)),
+        )  # fmt: skip
 
     # refunds -------------------------------------------------------------------------------------------------------------
 
     async def begin_refund(self, refund: Refund, *, digest: UUID, actor: str, due: datetime) -> Begun:
         """Reserve a refund against what is paid and not refunded yet, unless it is there already."""
-        row = await self._one(
+        row = await self._once(
             REFUND_BEGIN,
             (refund.retailer_id, refund.id, refund.payment_id, refund.store_id, refund.amount, refund.reason, digest, actor,
              refund.made_at, due),
@@ -131,7 +142,7 @@ class PostgresStore:
 
     async def load_refund(self, retailer_id: int, refund_id: UUID) -> Refund:
         """The refund as it stands. Raises NotFound."""
-        row = await self._row(REFUND, retailer_id, refund_id)
+        row = await self._row(REFUND, retailer_id, (retailer_id, refund_id))
         return Refund(**{**row, "state": RefundState(row["state"])})
 
     async def save_refund(self, step: RefundStep, event: RefundEvent, origin: Origin) -> bool:
@@ -146,17 +157,19 @@ class PostgresStore:
     # what is due ---------------------------------------------------------------------------------------------------------
 
     async def claim(self, most: int) -> list[Due]:
-        async with self._connection() as connection, connection.transaction():
-            await connection.execute("select set_config('hutong.network', 'on', true)")
-            rows = await (await connection.execute(CLAIM, (LEASE_SECONDS, most))).fetchall()
+        rows = await self._scoped(None, CLAIM, (LEASE_SECONDS, most))
         return [Due(row[0], row[1], None if row[2] == NOBODY else row[2]) for row in rows]
 
     async def forget(self, due: Due) -> None:
-        async with self._connection() as connection, connection.transaction():
-            await connection.execute(SCOPED, (due.retailer_id,))
-            await connection.execute(FORGET, (due.retailer_id, due.payment_id, due.refund_id or NOBODY))
+        await self._scoped(due.retailer_id, FORGET, (due.retailer_id, due.payment_id, due.refund_id or NOBODY))
 
     # notifications -------------------------------------------------------------------------------------------------------
+
+    async def load_for_notice(self, retailer_id: int, payment_id: UUID, notify_id: str) -> tuple[Attempt, bool]:
+        """The attempt that a notification is about, and whether the notification is in the inbox already. Raises NotFound."""
+        row = await self._row(ATTEMPT_FOR_NOTICE, retailer_id, (notify_id, retailer_id, payment_id))
+        known = bool(row.pop("known"))
+        return Attempt(**{**row, "state": State(row["state"])}), known
 
     async def keep_notice(self, attempt: Attempt, notify_id: str, fields: dict[str, str]) -> bool:
         """Put a proven notification into the inbox; False if it is there already."""
@@ -165,9 +178,7 @@ class PostgresStore:
 
     async def wake_refund(self, attempt: Attempt, number: str) -> None:
         """Let a worker ask at once about a refund that a notification told of."""
-        async with self._connection() as connection, connection.transaction():
-            await connection.execute(SCOPED, (attempt.retailer_id,))
-            await connection.execute(WAKE, (attempt.retailer_id, attempt.id, number))
+        await self._scoped(attempt.retailer_id, WAKE, (attempt.retailer_id, attempt.id, number))
 
     async def keep_other_notice(self, retailer_id: int, account_id: int, notice: Notice) -> str:
         """Agreements and authorisations: what became of what the customer was asked."""
@@ -176,61 +187,73 @@ class PostgresStore:
 
     async def alarm(self, retailer_id: int | None, kind: str, message: str, detail: dict[str, Any]) -> None:
         """Write down that people must look at something."""
-        async with self._connection() as connection, connection.transaction():
-            await connection.execute("select set_config('hutong.network', 'on', true)")
-            await connection.execute(
-                "insert into payment_alarm (retailer_id, kind, message, detail) values (%s, %s, %s, %s::jsonb)",
-                (retailer_id, kind, message, _text(detail)),
-            )
+        await self._scoped(None, ALARM, (retailer_id, kind, message, _text(detail)))
 
     # how -----------------------------------------------------------------------------------------------------------------
 
-    def _connection(self) -> "_Connection":
-        return _Connection(self._pool)
+    async def _run(self, work: "Callable[[Connection], Awaitable[T]]") -> T:
+        """``work`` on a connection; once more if the pooled one had been cut, for every step bears being done twice.
+
+        Raises Unavailable when the database is away, or silent.
+        """
+        try:
+            async with asyncio.timeout(LONGEST_WORK):
+                try:
+                    return await self._work(work)
+                except psycopg.OperationalError as error:
+                    if not is_outage(error):
+                        raise
+                    await self._pool.check()  # a server that was started again has cut all of them
+                    return await self._work(work)
+        except (psycopg.Error, PoolTimeout, TimeoutError) as error:
+            if isinstance(error, psycopg.Error) and not is_outage(error):
+                raise
+            raise Unavailable("The database is not reachable just now; ask again in a moment.") from error
+
+    async def _work(self, work: "Callable[[Connection], Awaitable[T]]") -> T:
+        async with self._pool.connection() as connection:
+            return await work(connection)
 
     async def _one(self, sql: str, parameters: Sequence[Any]) -> tuple[Any, ...]:
-        """The one row of a statement. Tried again on a fresh connection if the pooled one had been cut: every step bears that."""
-        for last in (False, True):
-            async with self._connection() as connection:
-                try:
-                    row = await (await connection.execute(sql, parameters)).fetchone()
-                except psycopg.OperationalError:
-                    if last or not connection.closed:
-                        raise
-                    continue
-                assert row is not None
-                return tuple(row)
-        raise AssertionError("unreachable")
+        """The one row of a statement."""
 
-    async def _row(self, sql: str, retailer_id: int, row_id: UUID) -> dict[str, Any]:
-        async with self._connection() as connection, connection.pipeline(), connection.transaction():
-            await connection.execute(SCOPED, (retailer_id,))
-            cursor = connection.cursor(row_factory=dict_row)
-            await cursor.execute(sql, (retailer_id, row_id))
-            row = await cursor.fetchone()
+        async def work(connection: Connection) -> Any:
+            return await (await connection.execute(sql, parameters)).fetchone()
+
+        row = await self._run(work)
+        assert row is not None
+        return tuple(row)
+
+    async def _once(self, sql: str, parameters: Sequence[Any]) -> tuple[Any, ...]:
+        """The same for what inserts under an id of the caller's: the same id at the same moment by another call is met by one more try."""
+        try:
+            return await self._one(sql, parameters)
+        except psycopg.errors.UniqueViolation:
+            return await self._one(sql, parameters)
+
+    async def _row(self, sql: str, retailer_id: int, parameters: Sequence[Any]) -> dict[str, Any]:
+        async def work(connection: Connection) -> Any:
+            async with connection.pipeline(), connection.transaction():
+                await connection.execute(SCOPED, (retailer_id,))
+                cursor = connection.cursor(row_factory=dict_row)
+                await cursor.execute(sql, parameters)
+                return await cursor.fetchone()
+
+        row: dict[str, Any] | None = await self._run(work)
         if row is None:
             raise NotFound
         return row
 
+    async def _scoped(self, retailer_id: int | None, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """The rows of a statement within a retailer's scope, or the network's."""
 
-class _Connection:
-    """A pooled connection whose outages come out as Unavailable."""
+        async def work(connection: Connection) -> list[tuple[Any, ...]]:
+            async with connection.transaction():
+                await connection.execute(*(NETWORK,) if retailer_id is None else (SCOPED, (retailer_id,)))
+                cursor = await connection.execute(sql, parameters)
+                return await cursor.fetchall() if cursor.description else []
 
-    def __init__(self, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]]) -> None:
-        self._pool = pool
-
-    async def __aenter__(self) -> psycopg.AsyncConnection[Any]:
-        try:
-            self._connection = await self._pool.getconn()
-        except (PoolTimeout, psycopg.Error) as error:
-            raise Unavailable("The database is not reachable just now; ask again in a moment.") from error
-        self._connection.row_factory = tuple_row
-        return self._connection
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
-        await self._pool.putconn(self._connection)
-        if isinstance(error, psycopg.Error) and is_outage(error):
-            raise Unavailable("The database is not reachable just now; ask again in a moment.") from error
+        return await self._run(work)
 
 
 def kind_of(event: Event | RefundEvent) -> str:
