@@ -25,7 +25,9 @@ begin
                coalesce(s.open_payment, (select p.id from payment p where p.retailer_id = p_retailer and p.sale_id = p_sale and p.state = 'paid'
                                          and p.id >= uuid_at(p_made - interval '40 days') order by p.id desc limit 1))
         into outcome, other from payment_sale s where s.retailer_id = p_retailer and s.sale_id = p_sale;
-        if other = p_id then outcome := 'same'; end if; -- the same request, sent twice at once
+        if other = p_id then -- the same id, sent twice at once
+            select case when digest = p_digest then 'same' else 'differs' end into outcome from payment where retailer_id = p_retailer and id = p_id;
+        end if;
         return;
     end if;
     insert into payment (retailer_id, id, store_id, till_id, account_id, sale_id, method, amount, currency, number, subject, digest, state, actor,
@@ -101,6 +103,8 @@ create or replace function refund_begin(
 declare found_digest uuid; p payment;
 begin
     perform payment_scope(p_retailer);
+    -- One refund of a payment at a time: the same one, sent twice at once, must be seen as the same.
+    perform 1 from payment where retailer_id = p_retailer and id = p_payment for update;
     select digest into found_digest from payment_refund where retailer_id = p_retailer and id = p_id;
     if found then outcome := case when found_digest = p_digest then 'same' else 'differs' end; return; end if;
     update payment set refund_pending = refund_pending + p_amount
