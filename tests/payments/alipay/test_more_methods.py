@@ -109,7 +109,7 @@ async def test_the_address_to_sign_an_agreement_at_carries_a_signed_request(wall
     with pytest.raises(ValueError, match="number for an agreement"):
         agreements.signing_url(wallet.client, "x" * 33, "INDUSTRY|CARWASH")
     for mistake in (("DAY", 6, date(2026, 12, 1)), ("MONTH", 1, date(2026, 12, 29)), ("MONTH", 0, date(2026, 12, 1))):
-        with pytest.raises(ValueError, match="7 days|28th"):
+        with pytest.raises(ValueError, match=r"7 days|28th"):
             Period(*mistake, most_once=1)
 
 

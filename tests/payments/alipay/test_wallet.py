@@ -212,6 +212,10 @@ async def test_of_a_refund_the_retailers_own_discount_does_not_leave_its_receipt
     moved = {"out_trade_no": N, "fund_change": "Y", "refund_fee": "12.30"}
     gateway.says(gateway.node(**moved, present_refund_mdiscount_amount="0.30"))
     assert await wallet.refund(N, R, 1230, "x") == Refunded(1230, 1200)
+    gateway.says(gateway.node(**moved, send_back_fee="12.00"))
+    assert await wallet.refund(N, R, 1230, "x") == Refunded(1230, 1200)
+    gateway.says(gateway.node(**moved, send_back_fee="99.00"))  # senseless: then the whole
+    assert await wallet.refund(N, R, 1230, "x") == Refunded(1230, 1230)
     gateway.says(gateway.node(**moved, refund_voucher_detail_list=[{"merchant_contribute": "0.20"}, {"merchant_contribute": "0.10"}]))
     assert await wallet.refund(N, R, 1230, "x") == Refunded(1230, 1200)
 

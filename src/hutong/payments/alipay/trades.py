@@ -128,9 +128,11 @@ def cancel_result(result: CallResult, number: str) -> CancelResult:
 def from_receipt(fields: Mapping[str, Any], amount: int) -> int:
     """Of a refund of ``amount``: what leaves the retailer's receipts, which is all but the retailer's own discount that comes back.
 
-    Where Alipay does not say how much of the refund was the retailer's discount, it is the whole amount.
+    Alipay says it in one of three ways, some only when asked for them; where it says nothing, it is the whole amount.
     """
-    discount = fen(fields.get("present_refund_mdiscount_amount"))
+    discount, given = fen(fields.get("present_refund_mdiscount_amount")), fen(fields.get("send_back_fee"))
+    if discount is None and given is not None:
+        discount = amount - given
     if discount is None:
         parts = [fen(each.get("merchant_contribute")) for each in listed(fields.get("refund_voucher_detail_list"))]
         discount = sum(part for part in parts if part is not None)

@@ -31,6 +31,8 @@ from hutong.payments.wallet import (
 
 MOST_BILL = 256 * 1024 * 1024
 """Bytes of a bill as it is sent (zipped): several million lines."""
+REFUND_OPTIONS = ["refund_detail_item_list", "refund_voucher_detail_list"]
+"""What Alipay says of a refund only when asked: how much of it the retailer really gave back."""
 PAY_WAITS = 2.0
 """Seconds that a payment waits for its turn within the app's rate; queries and cancels wait longer."""
 GATEWAY_DOWN = Declined(
@@ -120,7 +122,7 @@ class AlipayWallet:
             "out_request_no": check_number(refund_number),
             "refund_amount": yuan(check_amount(amount)),
             "refund_reason": subject(reason),
-            "query_options": ["refund_voucher_detail_list"],
+            "query_options": REFUND_OPTIONS,
         }
         return trades.refund_result(await self.client.call("alipay.trade.refund", biz), number, amount)
 
@@ -129,7 +131,7 @@ class AlipayWallet:
         biz = {
             "out_trade_no": check_number(number),
             "out_request_no": check_number(refund_number),
-            "query_options": ["refund_voucher_detail_list", "gmt_refund_pay"],
+            "query_options": [*REFUND_OPTIONS, "gmt_refund_pay"],
         }
         result = await self.client.call("alipay.trade.fastpay.refund.query", biz)
         return trades.refund_query_result(result, number, refund_number)
