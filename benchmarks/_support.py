@@ -46,9 +46,11 @@ class Bench:
     codes: list[str]
 
     @contextmanager
-    def server(self, workers: int = 1, app: str = "", environment: dict[str, str] | None = None) -> Iterator[str]:
-        """A real server on a free port of the loopback; answers its address. ``app`` is an application factory instead of our own."""
-        port = free_port()
+    def server(
+        self, workers: int = 1, app: str = "", environment: dict[str, str] | None = None, port: int | None = None
+    ) -> Iterator[str]:
+        """A real server on ``port`` of the loopback, or a free one; answers its address. ``app`` is an application factory instead of our own."""
+        port = port or free_port()
         command = [
             sys.executable, "-m", "uvicorn", app or "benchmarks._app:create", "--factory", "--host", "127.0.0.1", "--port", str(port),
             "--workers", str(workers), "--no-access-log", "--log-level", "warning", "--backlog", "4096", "--timeout-graceful-shutdown", "5",
