@@ -154,8 +154,8 @@ async def test_sales_that_the_cursor_has_never_seen_are_found_and_booked(
     assert all(booked(owner, each) for each in documents)
 
 
-def pay(owner: Owner, network: Network, amount: int, store: int = 0) -> str:
-    """A payment that is paid, as the payment machine leaves it; answers its id."""
+def pay(owner: Owner, network: Network, amount: int, *, store: int = 0, state: str = "paid", bookings: tuple[str, ...] = ("paid",)) -> str:
+    """A payment that is paid (or in another state), as the payment machine leaves it; answers its id."""
     payment, place = str(uuid7()), network.one.stores[store]
     owner.execute(
         """insert into wallet_account (id, retailer_id, wallet, code, app_id, seller_id, gateway, mode, secrets)
@@ -164,10 +164,11 @@ def pay(owner: Owner, network: Network, amount: int, store: int = 0) -> str:
     owner.execute(
         """insert into payment (retailer_id, id, store_id, till_id, account_id, sale_id, method, amount, currency, number, subject, digest, state,
                                 receipt_amount, actor, made_at, paid_at)
-           values (1, %(id)s, %(store)s, %(till)s, 7, %(id)s, 'code', %(amount)s, 'CNY', %(number)s, '', %(id)s, 'paid', %(amount)s, 't', now(), now())""",
-        {"id": payment, "number": f"number-{payment}", "store": place.id, "till": place.tills[0].id, "amount": amount},
-    )
-    owner.execute("select payment_book(p, 'paid') from payment p where p.id = %s", [payment])
+           values (1, %(id)s, %(store)s, %(till)s, 7, %(id)s, 'code', %(amount)s, 'CNY', %(number)s, '', %(id)s, %(state)s, %(amount)s, 't', now(), now())""",
+        {"id": payment, "number": f"number-{payment}", "store": place.id, "till": place.tills[0].id, "amount": amount, "state": state},
+    )  # fmt: skip
+    for booking in bookings:
+        owner.execute("select payment_book(p, %s) from payment p where p.id = %s", [booking, payment])
     return payment
 
 

@@ -35,6 +35,7 @@ GROUPS = {
     "user": "People who sign in, and their roles.",
     "till": "Tills of stores, and the keys they hold.",
     "key": "API keys of integrators.",
+    "ledger": "The books of payments and sales.",
     "sandbox": "Wallets to try payments with, without a contract and without money.",
 }
 IMPORTS = {"sales": "import_sales", "setup": "import_setup", "products": "import_products"}
@@ -60,7 +61,7 @@ def build() -> typer.Typer:
             function = getattr(import_module(f"hutong.cli.{module}"), module)
             importing.command(name, help=_help(function))(function)
     app.add_typer(importing, name="import", help=GROUPS["import"])
-    for name, module in (("user", "people"), ("till", "tills"), ("key", "keys"), ("sandbox", "sandbox")):
+    for name, module in (("user", "people"), ("till", "tills"), ("key", "keys"), ("sandbox", "sandbox"), ("ledger", "ledger")):
         app.add_typer(import_module(f"hutong.cli.{module}").app, name=name, help=GROUPS[name])
     return app
 

@@ -12,6 +12,9 @@ from hutong.payments.accounts import WalletAccount, Wallets, add_alipay_account,
 from hutong.payments.alipay.account import AlipayAccount
 from hutong.payments.desk import Desk
 from hutong.payments.driver import Driver
+from hutong.payments.ledger import LEDGER_INVARIANTS, Finding, Invariant, check_ledger
+from hutong.payments.ledger import balances as ledger_balances
+from hutong.payments.ledger import jobs as ledger_jobs
 from hutong.payments.notify import Inbox, notify_routes
 from hutong.payments.routes import capture_routes as till_routes
 from hutong.payments.sources import Sources
@@ -22,7 +25,22 @@ from hutong.platform.database import Database
 from hutong.platform.jobs import Job
 from hutong.platform.scope import Scope
 
-__all__ = ["AlipayAccount", "WalletAccount", "Wallets", "add_alipay_account", "capture_routes", "jobs", "lifespan", "wallet_accounts"]
+__all__ = [
+    "LEDGER_INVARIANTS",
+    "AlipayAccount",
+    "Finding",
+    "Invariant",
+    "WalletAccount",
+    "Wallets",
+    "add_alipay_account",
+    "attending",
+    "capture_routes",
+    "check_ledger",
+    "jobs",
+    "ledger_balances",
+    "lifespan",
+    "wallet_accounts",
+]
 
 capture_routes = [*till_routes, *notify_routes]
 
@@ -35,7 +53,7 @@ async def ensure_months(database: Database, _settings: Settings) -> None:
         await uow.commit()
 
 
-jobs = [Job("payments.months", "17 * * * *", ensure_months)]
+jobs = [*ledger_jobs, Job("payments.months", "17 * * * *", ensure_months)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +70,10 @@ async def opened(database: Database, settings: Settings) -> AsyncIterator[Paymen
     """The parts that move payments on, with their connections, while this is open."""
     wallets = Wallets(database, settings)
     store = PostgresStore(database, settings.payment_connections)
+    await ensure_months(database, settings)
     await store.open()
     try:
+        await wallets.ready()
         yield Payments(store, Driver(store, wallets.get, clock.now), wallets)
     finally:
         await wallets.close()
@@ -65,7 +85,6 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Takes payments in this process; looks after what is due if it runs jobs."""
     settings: Settings = app.state.settings
     database: Database = app.state.database
-    await ensure_months(database, settings)
     async with opened(database, settings) as parts:
         app.state.payments = parts
         app.state.payment_desk = Desk(parts.store, parts.driver, parts.wallets, app.state.outlets, Sources(database))
@@ -73,6 +92,13 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with working(parts.driver) if settings.jobs else _idle():
             yield
             await app.state.payment_desk.finish()
+
+
+@asynccontextmanager
+async def attending(database: Database, settings: Settings) -> AsyncIterator[None]:
+    """Looks after what is due without taking payments itself: for ``hutong worker``."""
+    async with opened(database, settings) as parts, working(parts.driver):
+        yield
 
 
 @asynccontextmanager

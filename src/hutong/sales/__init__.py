@@ -12,6 +12,7 @@ from hutong.platform.database import Database
 from hutong.platform.tasks import cancel
 from hutong.sales.api import router
 from hutong.sales.books import book_missing, booking
+from hutong.sales.books_check import SALE_INVARIANTS
 from hutong.sales.capture import CaptureQueue
 from hutong.sales.intake import Intake
 from hutong.sales.openapi import capture_openapi
@@ -19,6 +20,7 @@ from hutong.sales.queries import recent_sales, sale_by_id, sales_by_ids, sales_p
 from hutong.sales.routes import capture_routes
 
 __all__ = [
+    "SALE_INVARIANTS",
     "CaptureQueue",
     "Intake",
     "book_missing",
