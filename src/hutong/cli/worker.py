@@ -1,4 +1,4 @@
-"""``hutong worker``: runs jobs, books sales and sends webhooks in a process of its own, for servers that run with HUTONG_JOBS=off."""
+"""``hutong worker``: runs jobs, looks after payments, books sales and sends webhooks in a process of its own, for servers that run with HUTONG_JOBS=off."""
 
 import asyncio
 import signal
@@ -7,6 +7,7 @@ from hutong.app import MODULES, check_schema
 from hutong.cli.running import running_database
 from hutong.cli.say import note
 from hutong.monitor import sending
+from hutong.payments import attending
 from hutong.platform.config import Settings
 from hutong.platform.database import Database
 from hutong.platform.jobs import jobs_of, working
@@ -17,7 +18,7 @@ from hutong.sales import booking
 
 def worker() -> None:
     """
-    Run jobs and send webhooks, without serving pages.
+    Run jobs, look after payments and send webhooks, without serving pages.
 
     `hutong serve` does this itself. Where webhooks are many, start the servers with HUTONG_JOBS=off and as many workers as
     wanted, on any machine that reaches the database: they share the work. Ctrl-C (or SIGTERM) ends one; what it had begun is
@@ -34,7 +35,7 @@ def worker() -> None:
 
 
 async def work(settings: Settings) -> None:
-    """Run jobs and send webhooks until SIGINT or SIGTERM. ``settings`` name a migrated database."""
+    """Run jobs, look after payments and send webhooks until SIGINT or SIGTERM. ``settings`` name a migrated database."""
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
@@ -43,7 +44,7 @@ async def work(settings: Settings) -> None:
     database = Database(settings.database_url, pool_size=4)
     try:
         async with Outbound(allow_private=settings.allow_private_webhooks) as outbound, sending(database, outbound), booking(database):
-            async with working(database, settings, jobs_of(MODULES)):
+            async with attending(database, settings), working(database, settings, jobs_of(MODULES)):
                 note("hutong's worker is at work (Ctrl-C ends it)")
                 await ended.wait()
     finally:

@@ -7,23 +7,30 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import structlog
 
 from hutong.directory import Permission, Principal
-from hutong.kernel.errors import Conflict, Invalid, NotFound
+from hutong.kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from hutong.payments.alipay.account import AlipayAccount
+from hutong.payments.alipay.certificates import UnusableCertificate
+from hutong.payments.alipay.sign import UnusableKey
 from hutong.payments.alipay.wallet import AlipayWallet
 from hutong.payments.errors import NoWallet
 from hutong.platform.config import Settings
 from hutong.platform.database import Database
 from hutong.platform.scope import Scope
-from hutong.platform.secrets import Secrets, secrets_of
+from hutong.platform.secrets import Secrets, SecretsLocked, secrets_of
 
 REMEMBER_SECONDS = 20.0
 """A changed or disabled account is noticed by every process within this time."""
+LONGEST_CALL = 30.0
+"""Seconds after which no call to a wallet is under way any more."""
 SECRET_FIELDS = (
     "private_key", "alipay_public_key", "further_public_keys", "app_certificate", "alipay_certificate", "root_certificate",
     "next_private_key", "next_app_certificate", "app_auth_token",
 )  # fmt: skip
+
+log = structlog.get_logger(__name__)
 
 COLUMNS = "select id, retailer_id, wallet, code, app_id, seller_id, gateway, mode, secrets, disabled_at from wallet_account"
 
@@ -111,11 +118,22 @@ class Wallets:
         self._active: dict[tuple[int, str], int] = {}
         self._by_app: dict[str, list[int]] = {}
         self._retailer: dict[int, int] = {}
+        self._broken: dict[int, str] = {}
+        """What is wrong with accounts that cannot be used, by id: theirs alone stand still."""
+        self._leaving: set[asyncio.Task[None]] = set()
         self._read_at = -REMEMBER_SECONDS
         self._reading = asyncio.Lock()
 
+    async def ready(self) -> None:
+        """Read the accounts, and say in the log what is wrong with those that cannot be used; all others go on."""
+        try:
+            await self._fresh()
+        except Unavailable as error:
+            log.warning("wallet_accounts_not_read", error=str(error))
+        self._read_at = -REMEMBER_SECONDS  # the first payment reads them again, with what was added since
+
     async def active(self, retailer_id: int, wallet: str) -> int:
-        """The id of the account that the retailer's payments go through. Raises NoWallet."""
+        """The id of the account that the retailer's payments go through. Raises NoWallet, also where it cannot be used."""
         await self._fresh()
         account_id = self._active.get((retailer_id, wallet))
         if account_id is None:
@@ -123,6 +141,8 @@ class Wallets:
             account_id = self._active.get((retailer_id, wallet))
         if account_id is None:
             raise NoWallet(f"The retailer has no {wallet} account yet: head office adds one with `hutong wallet add`.", wallet=wallet)
+        if account_id in self._broken:
+            raise NoWallet("The retailer's account cannot be used just now: the operator's log says why.", wallet=wallet)
         return account_id
 
     async def get(self, account_id: int) -> AlipayWallet:
@@ -133,12 +153,14 @@ class Wallets:
         try:
             return self._open[account_id][1]
         except KeyError:
-            raise NotFound(f"There is no wallet account {account_id}.") from None
+            raise NotFound(self._broken.get(account_id, f"There is no wallet account {account_id}.")) from None
 
     async def accounts_of_app(self, app_id: str) -> list[tuple[int, int, AlipayWallet]]:
         """Account id, retailer id and wallet of each account of an app: whose a notification may be."""
         await self._fresh()
-        return [(each, self._retailer[each], self._open[each][1]) for each in self._by_app.get(app_id, [])]
+        if app_id not in self._by_app:
+            await self._fresh(at_once=True)
+        return [(each, self._retailer[each], self._open[each][1]) for each in self._by_app.get(app_id, []) if each in self._open]
 
     async def retailer_of(self, account_id: int) -> int:
         """The retailer whose account this is."""
@@ -147,6 +169,8 @@ class Wallets:
 
     async def close(self) -> None:
         """Give all connections back."""
+        for task in self._leaving:
+            task.cancel()
         for _, wallet in self._open.values():
             await wallet.close()
         self._open.clear()
@@ -160,24 +184,51 @@ class Wallets:
                 return
             async with self._database.read(Scope.of_network()) as reader:
                 rows = [row._mapping for row in await reader.rows(f"{COLUMNS} order by id")]
-            await self._take(rows)
+            self._take(rows)
             self._read_at = time.monotonic()
 
-    async def _take(self, rows: Sequence[Mapping[Any, Any]]) -> None:
+    def _take(self, rows: Sequence[Mapping[Any, Any]]) -> None:
         active: dict[tuple[int, str], int] = {}
         by_app: dict[str, list[int]] = {}
         for row in rows:
-            account = self._account(row)
-            known = self._open.get(row["id"])
-            if known is None or known[0] != account:
-                self._open[row["id"]] = (account, AlipayWallet(account))
-                if known is not None:
-                    await known[1].close()
+            self._take_one(row)
             self._retailer[row["id"]] = row["retailer_id"]
             by_app.setdefault(row["app_id"], []).append(row["id"])
             if row["disabled_at"] is None:
                 active[row["retailer_id"], row["wallet"]] = row["id"]
         self._active, self._by_app = active, by_app
+
+    def _take_one(self, row: Mapping[Any, Any]) -> None:
+        known = self._open.get(row["id"])
+        try:
+            account = self._account(row)
+            if known is not None and known[0] == account:
+                return
+            opened = account, AlipayWallet(account)
+        except (SecretsLocked, UnusableKey, UnusableCertificate, msgspec.DecodeError, TypeError, KeyError) as error:
+            why = f"The {row['wallet']} account {row['code']} of retailer {row['retailer_id']} cannot be used: {error}"
+            if not isinstance(error, SecretsLocked):
+                why += " Store it anew with `hutong wallet add`."
+            if self._broken.get(row["id"]) != why:
+                log.error("wallet_account_unusable", account=row["id"], retailer=row["retailer_id"], why=why)
+            self._broken[row["id"]] = why
+            return
+        if self._broken.pop(row["id"], None) is not None:
+            log.info("wallet_account_usable_again", account=row["id"], retailer=row["retailer_id"])
+        self._open[row["id"]] = opened
+        if known is not None:
+            self._leave(known[1])
+
+    def _leave(self, wallet: AlipayWallet) -> None:
+        """Close a wallet that was changed, once the calls that are under way through it have ended."""
+
+        async def later() -> None:
+            await asyncio.sleep(LONGEST_CALL)
+            await wallet.close()
+
+        task = asyncio.create_task(later(), name="wallet-leaves")
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
 
     def _account(self, row: Mapping[Any, Any]) -> AlipayAccount:
         if self._secrets is None:
