@@ -291,10 +291,8 @@ def _cancel_answered(attempt: Attempt, result: CancelResult, now: datetime) -> S
     if attempt.state is not State.CANCELLING:
         return None
     match result:
-        case Cancelled(action="close") if attempt.tries <= 1:
-            return Step(replace(attempt, state=State.CLOSED))
         case Cancelled(action="refund" | "close" as action):
-            # How much came and went only a query tells; also whether a cancel whose answer was lost had given money back.
+            # How much came and went only a query tells; also whether a copy of this cancel, or an earlier one, had given money back.
             return Step(replace(attempt, settling="refund" if action == "refund" else "closed"), Call.QUERY, _soon(now))
         case Cancelled():
             return _watch(replace(attempt, state=State.CANCELLED, watched=0), now)
