@@ -29,7 +29,7 @@ class Merchant:
         self.alipay: Any = load_der_public_key(base64.b64decode(sandbox.alipay_public_key))
         self.last = b""
 
-    def signed(self, method: str, business: dict[str, Any], **more: str) -> dict[str, str]:
+    def signed(self, method: str, business: dict[str, Any], /, **more: str) -> dict[str, str]:
         parameters = {
             "app_id": self.sandbox.app_id, "method": method, "charset": "utf-8", "sign_type": "RSA2", "timestamp": beijing_now(),
             "version": "1.0", "biz_content": json.dumps(business, ensure_ascii=False),
@@ -39,7 +39,7 @@ class Merchant:
         made = self.private.sign(text.encode(codec), PKCS1v15(), SHA256())
         return parameters | {"sign": base64.b64encode(made).decode()}
 
-    def raw(self, method: str, business: dict[str, Any], **more: str) -> httpx.Response:
+    def raw(self, method: str, business: dict[str, Any], /, **more: str) -> httpx.Response:
         return self.send(self.signed(method, business, **more))
 
     def send(self, parameters: dict[str, str]) -> httpx.Response:
@@ -50,7 +50,7 @@ class Merchant:
             headers={"content-type": "application/x-www-form-urlencoded"},
         )
 
-    def call(self, method: str, business: dict[str, Any], **more: str) -> dict[str, Any]:
+    def call(self, method: str, business: dict[str, Any], /, **more: str) -> dict[str, Any]:
         answer = self.raw(method, business, **more)
         assert answer.status_code == 200, answer.text
         return self.verified(method, answer.content)

@@ -182,7 +182,7 @@ class Faults:
         asked = f"{method}/{'/'.join(kinds) if len(kinds) == 1 else 'request'}", number
         occurrence = self._seen[asked] = self._seen.get(asked, 0) + 1
         for index, rule in wanted:
-            drawn = self.world.chance("fault", index, rule.kind, method, app, number, occurrence)
+            drawn = self.world.chance("fault", index, rule.kind, method, number, occurrence)
             if drawn < rule.rate and rule.kind not in hits:
                 hits[rule.kind] = rule
                 rule.hits += 1
