@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from hutong.kernel import clock
 from hutong.payments.accounts import WalletAccount, Wallets, add_alipay_account, wallet_accounts
@@ -15,7 +15,10 @@ from hutong.payments.driver import Driver
 from hutong.payments.ledger import LEDGER_INVARIANTS, Finding, Invariant, check_ledger
 from hutong.payments.ledger import balances as ledger_balances
 from hutong.payments.ledger import jobs as ledger_jobs
+from hutong.payments.live import live_payments
 from hutong.payments.notify import Inbox, notify_routes
+from hutong.payments.progress import openapi_parts
+from hutong.payments.progress import router as streams
 from hutong.payments.routes import capture_routes as till_routes
 from hutong.payments.sources import Sources
 from hutong.payments.store import PostgresStore
@@ -39,10 +42,14 @@ __all__ = [
     "jobs",
     "ledger_balances",
     "lifespan",
+    "openapi_parts",
+    "router",
     "wallet_accounts",
 ]
 
 capture_routes = [*till_routes, *notify_routes]
+router = APIRouter()
+router.include_router(streams)
 
 
 async def ensure_months(database: Database, _settings: Settings) -> None:
@@ -85,8 +92,10 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Takes payments in this process; looks after what is due if it runs jobs."""
     settings: Settings = app.state.settings
     database: Database = app.state.database
-    async with opened(database, settings) as parts:
+    async with opened(database, settings) as parts, live_payments(database) as hub:
         app.state.payments = parts
+        app.state.payment_hub = hub
+        parts.store.on_commit = hub.poke
         app.state.payment_desk = Desk(parts.store, parts.driver, parts.wallets, app.state.outlets, Sources(database))
         app.state.payment_inbox = Inbox(parts.store, parts.driver, parts.wallets)
         async with working(parts.driver) if settings.jobs else _idle():

@@ -77,6 +77,8 @@ class PostgresStore:
     """The driver's ``Store`` on the network's database, with connections of its own."""
 
     def __init__(self, database: Database, connections: int = 4) -> None:
+        self.on_commit: Callable[[], None] = _nobody
+        """Called after each commit: who shows payments live looks at once."""
         self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] = AsyncConnectionPool(
             database.url,
             min_size=1,
@@ -222,6 +224,7 @@ class PostgresStore:
 
         row = await self._run(work)
         assert row is not None
+        self.on_commit()
         return tuple(row)
 
     async def _once(self, sql: str, parameters: Sequence[Any]) -> tuple[Any, ...]:
@@ -254,6 +257,10 @@ class PostgresStore:
                 return await cursor.fetchall() if cursor.description else []
 
         return await self._run(work)
+
+
+def _nobody() -> None:
+    """Nobody watches."""
 
 
 def kind_of(event: Event | RefundEvent) -> str:

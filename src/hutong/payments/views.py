@@ -12,10 +12,11 @@ from hutong.payments.words import REFUNDS, message_of
 from hutong.platform.database import Database, Reader
 from hutong.platform.web.i18n import translate
 
-PAYMENT = """select p.retailer_id, p.store_id, p.id, p.sale_id as sale, s.gln as store, t.code as till, p.state, p.amount, p.currency, p.method, p.number, p.version,
+COLUMNS = """p.retailer_id, p.store_id, p.id, p.sale_id as sale, s.gln as store, t.code as till, p.state, p.amount, p.currency, p.method, p.number, p.version,
     p.made_at, p.code, p.who_fixes, p.trade_no, p.receipt_amount, p.buyer_paid, p.buyer, p.paid_at, p.qr, p.qr_expires_at, p.refunded,
-    p.refund_pending, p.claimed_by
-    from payment p join store s on s.id = p.store_id join till t on t.id = p.till_id"""
+    p.refund_pending, p.claimed_by"""
+TABLES = "from payment p join store s on s.id = p.store_id join till t on t.id = p.till_id"
+PAYMENT = f"select {COLUMNS} {TABLES}"
 REFUND = (
     """select retailer_id, store_id, id, payment_id as payment, amount, state, reason, made_at, code, done_at, late from payment_refund"""
 )
@@ -69,12 +70,18 @@ async def read_refund(db: Database, by: Principal, refund_id: UUID, locale: str)
 
 
 async def _whole(reader: Reader, row: dict[str, Any], locale: str) -> PaymentView:
-    retailer, state, who = row.pop("retailer_id"), str(row["state"]), str(row["who_fixes"])
-    row.pop("store_id")
-    refunds = await reader.rows(f"{REFUND} where retailer_id = :retailer and payment_id = :id order by id", retailer=retailer, id=row["id"])
+    refunds = await reader.rows(
+        f"{REFUND} where retailer_id = :retailer and payment_id = :id order by id", retailer=row["retailer_id"], id=row["id"]
+    )
+    return whole_view(row, [dict(each._mapping) for each in refunds], locale)
+
+
+def whole_view(row: dict[str, Any], refunds: list[dict[str, Any]], locale: str) -> PaymentView:
+    """A payment from its row (``COLUMNS``) and those of its refunds (``REFUND``)."""
+    shown = {key: value for key, value in row.items() if key not in ("retailer_id", "store_id")}
+    state, who = str(row["state"]), str(row["who_fixes"])
     return PaymentView(
-        **row, decided=state not in OPEN, message=translate(locale, message_of(state, who)),
-        refunds=[_refund(dict(each._mapping), locale) for each in refunds],
+        **shown, decided=state not in OPEN, message=translate(locale, message_of(state, who)), refunds=[_refund(each, locale) for each in refunds]
     )  # fmt: skip
 
 
