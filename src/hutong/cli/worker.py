@@ -1,4 +1,4 @@
-"""``hutong worker``: runs jobs, looks after payments, books sales and sends webhooks in a process of its own, for servers that run with HUTONG_JOBS=off."""
+"""``hutong worker``: jobs, payments that are due, books and webhooks in a process of its own, for servers that run with HUTONG_JOBS=off."""
 
 import asyncio
 import signal
