@@ -41,13 +41,14 @@ def make_chain(keys: SimpleNamespace) -> SimpleNamespace:
     middle = certify(keys.other.private.public_key(), "Example Class 2 R1", keys.other.private, root, ca=True)
     alipay, app = keys.alipay.private.public_key(), keys.app.private.public_key()
     curve = ec.generate_private_key(ec.SECP256R1())
+    own = certify(app, "2088000000000001-2021004100000001", middle_key, middle)
     made = {
         "now": certify(alipay, f"{COMPANY}-2088000000000001", middle_key, middle),
         "next": certify(alipay, f"{COMPANY}-2088000000000001", middle_key, middle),
-        "app": certify(app, "2088000000000001-2021004100000001", middle_key, middle),
+        "app": own,
         "expired": certify(alipay, f"{COMPANY}-2088000000000001", middle_key, middle, until=NOW - timedelta(days=1)),
         "stranger": certify(alipay, f"{COMPANY}-2088000000000001", keys.app.private),
-        "below_app": certify(alipay, f"{COMPANY}-2088000000000001", keys.app.private, certify(app, "2088-2021", middle_key, middle)),
+        "below_app": certify(alipay, f"{COMPANY}-2088000000000001", keys.app.private, own),
         "curve_root": certify(curve.public_key(), "Example Root E1", curve, ca=True),
     }
     return SimpleNamespace(root=root, middle=middle, **made)
