@@ -16,7 +16,7 @@ create or replace function ledger_id(at timestamptz, idempotency text) returns u
             || '8' || substr(encode(sha256(idempotency::bytea), 'hex'), 4, 15))::uuid $$;
 -- The id of whatever resolves a pending posting, be it posted or voided: one id, so it is resolved once.
 create or replace function ledger_resolution(pending uuid) returns uuid language sql immutable parallel safe
-    as $$ select ledger_id(pending, pending::text || ':resolved') $$;
+    as $$ select public.ledger_id(pending, pending::text || ':resolved') $$; -- named in full: a restore looks for it without a search path
 create or replace function ledger_month(id uuid) returns date language sql immutable parallel safe as $$
     select date_trunc('month', timestamp '1970-01-01' + make_interval(secs =>
         (('x' || left(replace(id::text, '-', ''), 12))::bit(48)::bigint / 1000)::double precision))::date $$;
