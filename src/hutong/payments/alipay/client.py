@@ -144,12 +144,15 @@ class AlipayClient:
         """
         if not await self._bucket.take(longest_wait):
             return NotExecuted("40005", "hutong.rate", "more requests than the app's rate allows; try again in a moment")
-        result = await self._send(method, biz, self._app_keys[0], notify_url, verify)
-        if isinstance(result, NotExecuted) and result.sub_code == "isv.invalid-signature" and len(self._app_keys) > 1:
+        key = self._app_keys[0]
+        result = await self._send(method, biz, key, notify_url, verify)
+        other = next((each for each in self._app_keys if each is not key), None)
+        if isinstance(result, NotExecuted) and result.sub_code == "isv.invalid-signature" and other is not None:
             # Our key was changed at Alipay. What was refused for its signature was not carried out: sign it with the other one.
-            self._app_keys = (*self._app_keys[1:], self._app_keys[0])
-            log.warning("alipay refused our key, going on with the other one", app_id=self.account.app_id)
-            result = await self._send(method, biz, self._app_keys[0], notify_url, verify)
+            log.warning("alipay refused our key, trying the other one", app_id=self.account.app_id)
+            result = await self._send(method, biz, other, notify_url, verify)
+            if isinstance(result, Answer):
+                self._app_keys = (other, key)
         return result
 
     async def _send(self, method: str, biz: Mapping[str, Any], key: AppKey, notify_url: str, verify: bool) -> CallResult:
