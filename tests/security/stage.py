@@ -18,6 +18,7 @@ from hutong.kernel.clock import now
 from hutong.kernel.gs1 import check_digit
 from hutong.kernel.ids import uuid7
 from hutong.platform.config import Settings
+from hutong.sales.books import book_news
 from tests.support import sales
 from tests.support.network import PASSWORD, PASSWORD_HASH, Network, Store, insert_network, known_key, stored
 from tests.support.postgres import SharedPostgres
@@ -208,6 +209,19 @@ async def trade(stage: Stage) -> None:
         stage.sales[code] = sold
         retailer = "one" if code.startswith("S") else "two"
         stage.marks += [Mark(text, retailer, code) for text in (f"cashier-{code}", f"receipt-{code}", sold["id"], back["id"])]
+    await keep_books(stage)
+
+
+async def keep_books(stage: Stage) -> None:
+    """The ledger of that trade, a debt to a brand, and a day that is closed."""
+    await book_news(stage.app.state.database)
+    for retailer in (stage.network.one, stage.network.two):
+        stage.owner.execute(
+            """select ledger_post_one(%(retailer)s, ledger_id(now(), 'probe:owed'), current_date - 5, now(), 'split.owed', 'probe:owed', null, 'posted',
+                   null, 'CNY', array['brand_share:' || %(brand)s, 'brand_payable:' || %(brand)s], '{E,L}', array[%(store)s, %(store)s], '{500,-500}')""",
+            {"retailer": retailer.id, "brand": stage.network.brands[0].code, "store": retailer.stores[0].id},
+        )
+        stage.owner.execute("select ledger_close(%s, current_date - 3), ledger_count(%s)", [retailer.id, retailer.id])
 
 
 def fill(stage: Stage) -> None:

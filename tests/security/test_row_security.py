@@ -13,14 +13,24 @@ from hutong.platform.scope import SET_SCOPE, Scope
 
 TENANT_COLUMNS = ("retailer_id", "store_id", "brand_id")
 NO_ROW_SECURITY = {"alembic_version": "the schema's version; the program's role cannot read it"}
-LEDGER = ("sale", "sale_line", "sale_tender", "sale_key", "price", "event", "audit")
+LEDGER = (
+    "sale", "sale_line", "sale_tender", "sale_key", "price", "event", "audit", "account", "posting", "entry", "account_day", "ledger_day",
+)  # fmt: skip
 """Append-only: what is wrong is corrected by a further row."""
 ATTRIBUTED = {("sale_line", "brand_id")}
 """The one thing of the ledger that a late registration of a product may change."""
-DEFINERS = {"ensure_days", "ensure_key_months", "ensure_log_days", "drop_log_days"}
-"""Functions that run with the owner's rights: they take dates and numbers only."""
-WRITTEN_BY_CAPTURE = {"sale_line", "product_hour", "brand_minute", "brand_day", "usual_brand"}
-"""A retailer's trade in a brand's goods: its own rows, which name the brand."""
+DEFINERS = {
+    "ensure_days",
+    "ensure_key_months",
+    "ensure_log_days",
+    "drop_log_days",
+    "ensure_ledger_months",
+    "ledger_write_entries",
+    "ledger_check_resolution",
+}
+"""Functions that run with the owner's rights: they take dates and numbers only, or are triggers, which nobody can call."""
+WRITTEN_BY_CAPTURE = {"sale_line", "product_hour", "brand_minute", "brand_day", "usual_brand", "account"}
+"""A retailer's trade in a brand's goods, and what it owes to a brand: its own rows, which name the brand."""
 SHARED = {
     "retailer": "everybody in the network may know who its retailers are",
     "brand": "as the retailers",

@@ -188,7 +188,10 @@ create policy of_store on account for select using (
         and retailer_id in (select s.retailer_id from store s where s.id = any ((select scope_ids('stores'))::integer[]))));
 create policy of_store on account_day for select using (
     account_id = any (array(select a.id from account a where a.store_id = any ((select scope_ids('stores'))::integer[]))));
-create policy readable on ledger_day for select using ((select scope_any()));
+create policy of_store on ledger_day for select using (
+    retailer_id in (select s.retailer_id from store s where s.id = any ((select scope_ids('stores'))::integer[])));
+create policy brand on ledger_day for select using (
+    retailer_id in (select a.retailer_id from account a where a.brand_id = any ((select scope_ids('brands'))::integer[])));
 create policy brand on account for select using (brand_id = any ((select scope_ids('brands'))::integer[]));
 create policy brand on entry for select using (
     account_id = any (array(select a.id from account a where a.brand_id = any ((select scope_ids('brands'))::integer[]))));
