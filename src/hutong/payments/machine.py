@@ -213,7 +213,8 @@ def _answered(attempt: Attempt, result: PayResult | QrResult, now: datetime) -> 
         case Declined() if attempt.state in (State.SENDING, State.UNKNOWN):
             refused = replace(attempt, code=result.code, who_fixes=result.who_fixes)
             if result.who_fixes != "customer" or attempt.method == "qr":
-                return Step(replace(refused, state=State.DECLINED))
+                # Said at once. What turned this request away need not have stopped a copy of it, so that is looked for.
+                return _watch(replace(refused, state=State.DECLINED), now)
             # A request that was doubled on its way is refused the second time, for its code is used up: only a query tells.
             return Step(replace(refused, state=State.UNKNOWN), Call.QUERY, _soon(now))
         case Unknown() if attempt.state is State.SENDING:

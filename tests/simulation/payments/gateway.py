@@ -102,6 +102,8 @@ class Gateway:
         clock, number = self.clock, charge.number
         trade = self._trade(number)
         if trade is not None:
+            if charge.code and clock.random.random() < 0.5:
+                return Declined("PAYMENT_AUTH_CODE_INVALID", "customer")  # true of this copy of the request: the first used the code up
             return Waiting(number[-8:]) if trade.state == "wait" else Unknown(f"there is such a trade: {trade.state}")
         chance = clock.random.random()
         if chance < self.rate_limited:
@@ -222,7 +224,8 @@ class Gateway:
         if trade.returned + amount > trade.amount:
             return Declined("REFUND_AMT_NOT_EQUAL_TOTAL", "merchant")
         if self.clock.random.random() < self.accepting_refunds:
-            self.clock.at(self.clock.now + self.clock.random.uniform(0.1, 60), lambda: self._carry_out(trade, refund_number, amount))
+            if self.clock.random.random() < 0.7:  # else it fails, and nobody says so
+                self.clock.at(self.clock.now + self.clock.random.uniform(0.1, 60), lambda: self._carry_out(trade, refund_number, amount))
             return RefundAccepted()
         return self._give_back(trade, refund_number, amount)
 

@@ -20,6 +20,8 @@ def faults(story: Story, *, ended: bool) -> list[str]:
         found += _course(payment, story)
         found += _refunds(payment, trade, story)
         found += _books(payment, trade, story)
+    known = {payment.attempt.number for payment in story.store.payments.values()}
+    found += [f"{trade.kept} fen that our books never heard of" for trade in story.gateway.trades.values() if trade.number not in known]
     return found
 
 
@@ -80,6 +82,10 @@ def _refunds(payment: Payment, trade: Trade | None, story: Story) -> Iterator[st
             yield f"a refund is {refund.state} in our books and {'done' if there else 'not done'} at the wallet"
         elif there is not None and (there[0] != refund.amount or there[1] != refund.from_receipt):
             yield f"a refund of {refund.amount} ({refund.from_receipt}) is {there} at the wallet"
+        if refund.state is RefundState.REFUSED and refund.number not in story.gateway.refused_numbers:
+            yield "a refund is refused in our books that the wallet never refused"
+    if payment.promised > attempt.amount:
+        yield f"{payment.promised} fen were promised back of {attempt.amount}"
     known = {refund.number for refund in refunds} | {"cancel"}
     if trade is not None:
         if set(trade.refunds) - known:

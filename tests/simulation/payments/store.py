@@ -41,6 +41,8 @@ class Payment:
     states: list[State] = field(default_factory=list)
     unsure_since: float | None = None
     alarms: int = 0
+    promised: int = 0
+    """The most that was ever refunded and reserved together."""
 
 
 @dataclass(slots=True)
@@ -192,6 +194,7 @@ class MemoryStore:
         if not self.may_refund(payment, refund.amount):
             return "exceeds"
         payment.refund_pending += refund.amount
+        payment.promised = max(payment.promised, payment.refunded + payment.refund_pending)
         self.refunds[refund.id] = refund
         self._set_due((refund.payment_id, refund.id), due)
         self.clock.say(f"reserved refund {refund.number[-6:]} of {refund.amount}")

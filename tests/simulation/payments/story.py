@@ -7,7 +7,7 @@ from uuid import UUID
 
 from hutong.kernel.ids import uuid7
 from hutong.payments.driver import Driver, Origin
-from hutong.payments.machine import OPEN, Attempt, CancelAsked, Noticed, State, begin
+from hutong.payments.machine import OPEN, Answered, Attempt, CancelAsked, Noticed, State, begin
 from hutong.payments.refunds import Refund, begin_refund
 from hutong.payments.wallet import Charge
 from tests.simulation.payments.clock import Clock, Process, pause
@@ -35,6 +35,11 @@ class Setting:
     known_notices_judged: bool = True
     bill: bool = True
     passwords: float = 0.25
+    cancels: float = 0.06
+    """Share of attempts that somebody tries to stop."""
+    longest: float = LONGEST
+    """Seconds after which a story that still goes on is wrong."""
+    intent_first: bool = True
 
 
 @dataclass(slots=True)
@@ -80,7 +85,7 @@ class Story:
         """Tell it to its end, bills of the days included; False if it has none."""
         clock = self.clock
         for day in range(1, 19):
-            if not clock.run(LONGEST):
+            if not clock.run(self.setting.longest):
                 return False
             if not self.setting.bill or not self._missing_in_books():
                 return True
@@ -190,7 +195,7 @@ class Story:
             authorisation="F" if method == "authorisation" else "", expires_after=180 if method == "qr" else 120,
         )  # fmt: skip
         self._tempt_fate()
-        if random.random() < 0.06:
+        if random.random() < self.setting.cancels:
             for _ in range(1 + (random.random() < 0.3)):
                 clock.spawn(self._press_cancel(payment_id), self._process(), random.expovariate(0.08))
         if random.random() < 0.02:
@@ -235,6 +240,11 @@ class Story:
 
     async def _take(self, attempt: Attempt, charge: Charge, asked: list[tuple[str, UUID | None]]) -> None:
         """What the server does with a request to pay."""
+        if not self.setting.intent_first:
+            result = await self.wallet.pay(charge)
+            if (await self.store.begin(attempt, begin(attempt).due or attempt.made_at))[0] == "new":
+                await self.driver.learn(attempt, Answered(result), Origin("answer"))
+            return
         outcome, other = await self.store.begin(attempt, begin(attempt).due or attempt.made_at)
         asked.append((outcome, other))
         if outcome == "new":
@@ -333,7 +343,7 @@ class Story:
         return [
             number
             for number, trade in self.gateway.trades.items()
-            if trade.paid_at is not None and not self.store.payments[UUID(number[-32:])].bookings
+            if trade.paid_at is not None and (ours := self.store.payments.get(UUID(number[-32:]))) is not None and not ours.bookings
         ]
 
     def _bill(self) -> None:
