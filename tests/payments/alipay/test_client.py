@@ -204,6 +204,31 @@ async def test_the_gateways_clock_is_compared_with_ours(account, gateway):
     await client.close()
 
 
+async def test_a_refused_signature_is_told_without_the_request_that_the_gateway_repeats(wallet, gateway):
+    async def repeats(request, fields):
+        text = "&".join(f"{name}={fields[name]}" for name in sorted(fields) if name not in {"sign", "signature"})
+        return await gateway.node("40002", sub_code="isv.invalid-signature", sub_msg=f"验签出错，网关生成的验签字符串为：{text}")(
+            request, fields
+        )
+
+    gateway.says(repeats)
+    with structlog.testing.capture_logs() as logs:
+        refused = await wallet.pay(CODE)
+    assert isinstance(refused, Declined) and refused.code == "isv.invalid-signature"
+    assert CODE.code not in repr(refused) + repr(logs) and logs[0]["same_text"] is True
+    assert "does not belong to the configured private key" in refused.message
+    gateway.says(gateway.node("40002", sub_code="isv.invalid-signature", sub_msg="验签出错，app_id=1&auth_code=" + CODE.code))
+    with structlog.testing.capture_logs() as logs:
+        refused = await wallet.pay(CODE)
+    assert isinstance(refused, Declined) and CODE.code not in repr(refused) + repr(logs) and logs[0]["same_text"] is False
+
+
+async def test_what_alipay_says_can_be_kept_and_shown(wallet, gateway):
+    gateway.says(gateway.raw('{"code":"40004","sub_code":"ACQ.PAYMENT_FAIL","sub_msg":"a\\u0000b\\ud800c"}'))
+    refused = await wallet.pay(CODE)
+    assert isinstance(refused, Declined) and refused.message == "a b c"
+
+
 async def test_nothing_secret_is_logged_or_shown(account, gateway, keys):
     gateway.says(page(502), gateway.raw("{}", sign=keys.other.sign), gateway.fails("isv.invalid-signature", "40002"))
     wallet = AlipayWallet(account)

@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hutong.payments.alipay import Claim, NoticeRefused, claim_of
 from hutong.payments.wallet import Closed, Paid, Waiting
@@ -130,3 +132,12 @@ async def test_news_of_agreements_and_authorisations_carries_its_own_number(wall
     with pytest.raises(NoticeRefused, match="another seller"):
         await wallet.read_notice(posted(keys.alipay, {**frozen, "payee_user_id": "2088000000000009"}))
     assert (await wallet.read_notice(posted(keys.alipay, {**base, "notify_type": "something_else"}))).kind == "other"
+
+
+@given(st.binary(max_size=60), st.sampled_from([b"", b"charset=utf-8&app_id=1&notify_type=dut_user_sign&x="]))
+def test_no_bytes_break_the_reader(rubbish, before):
+    try:
+        claim = claim_of(before + rubbish)
+    except NoticeRefused:
+        return
+    assert isinstance(claim, Claim)

@@ -190,3 +190,12 @@ def test_any_node_comes_back_with_its_own_bytes(text, more, escaped, indent):
     except UnicodeEncodeError:  # half a character cannot be sent
         return
     assert take_apart(body, METHOD).signed == node.encode()
+
+
+@given(st.binary(max_size=60), st.sampled_from([b"", b'{"alipay_trade_pay_response":', b'{"alipay_trade_pay_response":{},"sign":']))
+def test_no_bytes_break_the_reader(rubbish, before):
+    try:
+        raw = take_apart(before + rubbish, METHOD)
+    except Unreadable:
+        return
+    assert raw.signed in before + rubbish

@@ -5,9 +5,10 @@ Nothing here repeats a request by itself, except once with our other key when th
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -37,6 +38,10 @@ SKEW_CHECKED, SKEW_ALARM = 60.0, 60.0
 """Seconds: how often the gateway's clock is compared with ours, and from what difference on it is reported."""
 CERTIFICATE_RETRY, MOST_UNKNOWN_CERTIFICATES = 60.0, 20
 """Seconds until a certificate that could not be had is asked for again, and how many such numbers are remembered."""
+REFUSED_SIGNATURE = "isv.invalid-signature"
+LONGEST_MESSAGE = 500
+_NOT_SHOWN = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+WRONG_KEY = "Alipay refused our signature: the public key that it has for the app does not belong to the configured private key"
 CERTIFICATE_DOWNLOAD = "alipay.open.app.alipaycert.download"
 
 
@@ -55,7 +60,7 @@ class Answer:
     @property
     def message(self) -> str:
         """What Alipay says to people about it."""
-        return self.text("sub_msg") or self.text("msg")
+        return _NOT_SHOWN.sub(" ", self.text("sub_msg") or self.text("msg"))[:LONGEST_MESSAGE]
 
     def text(self, name: str) -> str:
         """A field as text; empty if it is missing or is not one."""
@@ -147,7 +152,7 @@ class AlipayClient:
         key = self._app_keys[0]
         result = await self._send(method, biz, key, notify_url, verify)
         other = next((each for each in self._app_keys if each is not key), None)
-        if isinstance(result, NotExecuted) and result.sub_code == "isv.invalid-signature" and other is not None:
+        if isinstance(result, NotExecuted) and result.sub_code == REFUSED_SIGNATURE and other is not None:
             # Our key was changed at Alipay. What was refused for its signature was not carried out: sign it with the other one.
             log.warning("alipay refused our key, trying the other one", app_id=self.account.app_id)
             result = await self._send(method, biz, other, notify_url, verify)
@@ -166,11 +171,20 @@ class AlipayClient:
             result = Unknown(f"connection: {type(error).__name__}")
         if not isinstance(result, Unknown):
             self.breaker.succeeded()
-            return result
+            return self._explained(result, fields)
         log.warning("alipay gave no usable answer", method=method, reason=result.reason, app_id=self.account.app_id)
         if self.breaker.failed():
             log.error("alipay is not answering: new payments are held back", gateway=self.account.gateway, app_id=self.account.app_id)
         return result
+
+    def _explained(self, result: Answer | NotExecuted, fields: Mapping[str, str]) -> Answer | NotExecuted:
+        """A refused signature in our own words: the gateway's hold the whole request, with the payer's code."""
+        if not isinstance(result, NotExecuted) or result.sub_code != REFUSED_SIGNATURE:
+            return result
+        # If it computed the text that we signed, the keys do not belong together; otherwise the texts differ.
+        same = request_text(fields) in result.message
+        log.error("alipay refused our signature", method=fields["method"], same_text=same, app_id=self.account.app_id)
+        return replace(result, message=WRONG_KEY if same else "Alipay refused our signature")
 
     async def _post(self, body: bytes) -> bytes | Unknown:
         headers = {"Content-Type": "application/x-www-form-urlencoded;charset=utf-8", "Accept": "application/json"}
@@ -202,9 +216,7 @@ class AlipayClient:
         if answer.code == codes.UNAVAILABLE or sub_code in codes.AMBIGUOUS:
             return Unknown(f"{answer.code} {sub_code}".strip())
         if answer.code in codes.PROTOCOL:
-            if sub_code == "isv.invalid-signature":
-                log.error("alipay refused our signature", method=method, app_id=self.account.app_id)
-            return NotExecuted(answer.code, sub_code, answer.message)
+            return NotExecuted(answer.code, sub_code, answer.text("sub_msg") if sub_code == REFUSED_SIGNATURE else answer.message)
         if raw.name == "error_response" or answer.code not in {codes.HANDLED, codes.WAITING, codes.BUSINESS}:
             return Unknown(f"unexpected code {answer.code[:20]} {sub_code[:40]}".strip())
         return answer
