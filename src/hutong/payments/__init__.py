@@ -9,9 +9,11 @@ from fastapi import APIRouter, FastAPI
 
 from hutong.kernel import clock
 from hutong.payments.accounts import WalletAccount, Wallets, add_alipay_account, wallet_accounts
+from hutong.payments.agreements import ask_about_agreements
 from hutong.payments.alipay.account import AlipayAccount
 from hutong.payments.desk import Desk
 from hutong.payments.driver import Driver
+from hutong.payments.holding import Holder
 from hutong.payments.ledger import LEDGER_INVARIANTS, Finding, Invariant, check_ledger
 from hutong.payments.ledger import balances as ledger_balances
 from hutong.payments.ledger import jobs as ledger_jobs
@@ -20,6 +22,7 @@ from hutong.payments.notify import Inbox, notify_routes
 from hutong.payments.progress import openapi_parts
 from hutong.payments.progress import router as streams
 from hutong.payments.routes import capture_routes as till_routes
+from hutong.payments.routes_standing import standing_routes
 from hutong.payments.sources import Sources
 from hutong.payments.store import PostgresStore
 from hutong.payments.worker import working
@@ -47,7 +50,7 @@ __all__ = [
     "wallet_accounts",
 ]
 
-capture_routes = [*till_routes, *notify_routes]
+capture_routes = [*till_routes, *standing_routes, *notify_routes]
 router = APIRouter()
 router.include_router(streams)
 
@@ -60,7 +63,16 @@ async def ensure_months(database: Database, _settings: Settings) -> None:
         await uow.commit()
 
 
-jobs = [*ledger_jobs, Job("payments.months", "17 * * * *", ensure_months)]
+async def look_after_agreements(database: Database, settings: Settings) -> None:
+    """Ask about agreements that nobody will tell about."""
+    wallets = Wallets(database, settings)
+    try:
+        await ask_about_agreements(database, wallets)
+    finally:
+        await wallets.close()
+
+
+jobs = [*ledger_jobs, Job("payments.agreements", "41 * * * *", look_after_agreements), Job("payments.months", "17 * * * *", ensure_months)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +82,7 @@ class Payments:
     store: PostgresStore
     driver: Driver
     wallets: Wallets
+    holder: Holder
 
 
 @asynccontextmanager
@@ -81,7 +94,7 @@ async def opened(database: Database, settings: Settings) -> AsyncIterator[Paymen
     await store.open()
     try:
         await wallets.ready()
-        yield Payments(store, Driver(store, wallets.get, clock.now), wallets)
+        yield Payments(store, Driver(store, wallets.get, clock.now), wallets, Holder(store, wallets.get, clock.now))
     finally:
         await wallets.close()
         await store.close()
@@ -97,8 +110,9 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.payment_hub = hub
         parts.store.on_commit = hub.poke
         app.state.payment_desk = Desk(parts.store, parts.driver, parts.wallets, app.state.outlets, Sources(database))
+        app.state.payment_holder = parts.holder
         app.state.payment_inbox = Inbox(parts.store, parts.driver, parts.wallets)
-        async with working(parts.driver) if settings.jobs else _idle():
+        async with working(parts.driver, parts.holder) if settings.jobs else _idle():
             yield
             await app.state.payment_desk.finish()
 
@@ -106,7 +120,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 @asynccontextmanager
 async def attending(database: Database, settings: Settings) -> AsyncIterator[None]:
     """Looks after what is due without taking payments itself: for ``hutong worker``."""
-    async with opened(database, settings) as parts, working(parts.driver):
+    async with opened(database, settings) as parts, working(parts.driver, parts.holder):
         yield
 
 

@@ -1,7 +1,9 @@
 """What tills ask of payments: take, stop, refund. Checks, commits the intent, lets the driver carry it out."""
 
 import asyncio
+from collections.abc import Coroutine
 from datetime import timedelta
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
@@ -35,6 +37,8 @@ NEWEST_ID = timedelta(minutes=5)
 EXPIRES_AFTER = {"qr": 180}
 EXPIRES = 120
 
+T = TypeVar("T")
+
 log = structlog.get_logger(__name__)
 
 
@@ -44,10 +48,10 @@ class Desk:
     def __init__(self, store: PostgresStore, driver: Driver, wallets: Wallets, outlets: Outlets, sources: Sources) -> None:
         self.store = store
         self.driver = driver
-        self._wallets = wallets
+        self.wallets = wallets
         self._outlets = outlets
         self._sources = sources
-        self._running: set[asyncio.Task[object]] = set()
+        self._running: set[asyncio.Task[Any]] = set()
 
     async def finish(self, seconds: float = 5.0) -> None:
         """Let the calls that are under way come back; a worker takes over what does not."""
@@ -66,7 +70,7 @@ class Desk:
         check_id(wish.sale, "sale", oldest=timedelta(days=30))
         method, wallet = _method(wish)
         source = await self._sources.find(outlet.retailer_id, wish.method) if method in ("agreement", "authorisation") else None
-        account_id = source.account_id if source is not None else await self._wallets.active(outlet.retailer_id, wallet)
+        account_id = source.account_id if source is not None else await self.wallets.active(outlet.retailer_id, wallet)
         number = f"S{outlet.id}T{till_id}_{wish.id.hex}"
         attempt = Attempt(
             wish.id, outlet.retailer_id, outlet.id, till_id, account_id, wish.sale, method, wish.amount, number, clock.now()
@@ -74,12 +78,12 @@ class Desk:
         code = wish.method.code if isinstance(wish.method, ByCode) else ""
         named = wish.method.agreement if isinstance(wish.method, ByAgreement) else getattr(wish.method, "authorisation", None)
         digest = digest_of(outlet.id, till_id, wish.sale, wish.amount, method, code, named, wish.parts)
-        subject = _subject(wish.subject, outlet)
+        subject = subject_of(wish.subject, outlet)
         step = begin(attempt)
         assert step.due is not None
         begun = await self.store.begin(
             attempt, subject=subject, digest=digest, actor=by.actor, due=step.due, parts=wish.parts, source=named,
-            body={"amount": wish.amount, "method": method, "till": till},
+            body={"amount": wish.amount, "method": method, "till": till} | _extras(wish),
         )  # fmt: skip
         if begun.outcome != "new":
             return await self._as_before(attempt, begun), False
@@ -89,8 +93,8 @@ class Desk:
             release_rest=isinstance(wish.method, ByAuthorisation) and wish.method.release_rest,
             expires_after=EXPIRES_AFTER.get(method, EXPIRES),
         )  # fmt: skip
-        task = asyncio.create_task(self._pay(attempt, charge), name=f"pay-{attempt.id}")
-        return await self._within(task, attempt, wait_seconds), True
+        done = await self.within(self._pay(attempt, charge), wait_seconds, f"pay-{attempt.id}")
+        return done or await self.store.load(attempt.retailer_id, attempt.id), True
 
     async def _pay(self, attempt: Attempt, charge: Charge) -> Attempt:
         try:
@@ -99,12 +103,13 @@ class Desk:
             log.warning("payment_left_to_the_worker", payment=str(attempt.id), exc_info=True)
             return attempt
 
-    async def _within(self, task: "asyncio.Task[Attempt]", attempt: Attempt, seconds: float) -> Attempt:
-        """The task's result if it comes in time; it goes on in any case, whatever becomes of the request."""
+    async def within(self, work: Coroutine[Any, Any, T], seconds: float, name: str) -> T | None:
+        """What ``work`` comes to if it comes in time; it goes on in any case, whatever becomes of the request."""
+        task = asyncio.create_task(work, name=name)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         done, _ = await asyncio.wait({task}, timeout=seconds)
-        return task.result() if done else await self.store.load(attempt.retailer_id, attempt.id)
+        return task.result() if done else None
 
     async def _as_before(self, attempt: Attempt, begun: Begun) -> Attempt:
         if begun.outcome == "differs":
@@ -155,11 +160,8 @@ class Desk:
         digest = digest_of(wish.payment, wish.amount, wish.reason)
         begun = await self.store.begin_refund(refund, digest=digest, actor=by.actor, due=step.due)
         if begun.outcome == "new":
-            task = asyncio.create_task(self._refund(refund), name=f"refund-{refund.id}")
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
-            done, _ = await asyncio.wait({task}, timeout=wait_seconds)
-            return task.result() if done else await self.store.load_refund(refund.retailer_id, refund.id), True
+            done = await self.within(self._refund(refund), wait_seconds, f"refund-{refund.id}")
+            return done or await self.store.load_refund(refund.retailer_id, refund.id), True
         if begun.outcome == "differs":
             raise RefundDiffers("A refund with this id is recorded with other content; a new refund needs a new id.")
         if begun.outcome == "exceeds":
@@ -237,7 +239,11 @@ def _method(wish: Take) -> tuple[str, str]:
     return {"ByQr": "qr", "ByAgreement": "agreement", "ByAuthorisation": "authorisation"}[type(wish.method).__name__], "alipay"
 
 
-def _subject(text: str, outlet: Outlet) -> str:
+def _extras(wish: Take) -> dict[str, bool]:
+    return {"release_rest": wish.method.release_rest} if isinstance(wish.method, ByAuthorisation) else {}
+
+
+def subject_of(text: str, outlet: Outlet) -> str:
     """What the customer reads, without the characters that the wallet refuses ("/", "=", "&") or that do not print."""
     clean = "".join(" " if each in '/=&<>"\\' or not each.isprintable() else each for each in text).strip()
     return clean or outlet.ref.name_zh

@@ -103,7 +103,7 @@ class PostgresStore:
         row = await self._once(
             BEGIN,
             (attempt.retailer_id, attempt.id, attempt.store_id, attempt.till_id, attempt.account_id, attempt.sale_id, attempt.method,
-             attempt.amount, "CNY", attempt.number, subject, digest, actor, attempt.made_at, due, parts, source, _text(body)),
+             attempt.amount, "CNY", attempt.number, subject, digest, actor, attempt.made_at, due, parts, source, text_of(body)),
         )  # fmt: skip
         return Begun(row[0], row[1])
 
@@ -119,7 +119,7 @@ class PostgresStore:
             ADVANCE,
             (after.retailer_id, after.id, after.version, after.state.value, after.tries, after.watched, after.settling, after.code,
              after.who_fixes, after.trade_no, after.receipt_amount, after.buyer_paid, after.buyer, after.paid_at, after.qr,
-             after.qr_expires_at, after.refunded, step.due, origin.source, kind_of(event), origin.actor, _text(event), step.alarm,
+             after.qr_expires_at, after.refunded, step.due, origin.source, kind_of(event), origin.actor, text_of(event), step.alarm,
              back, None if back is None else digest_of("late", after.amount), [booking.value for booking in step.bookings]),
         )  # fmt: skip
         return bool(row[0])
@@ -128,7 +128,7 @@ class PostgresStore:
         await self._scoped(
             attempt.retailer_id, NOTE,
             (attempt.retailer_id, attempt.id, attempt.version, attempt.store_id, origin.source, kind_of(event), attempt.state.value,
-             origin.actor, _text(event)),
+             origin.actor, text_of(event)),
         )  # fmt: skip
 
     # refunds -------------------------------------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ class PostgresStore:
         row = await self._one(
             REFUND_ADVANCE,
             (after.retailer_id, after.id, after.version, after.state.value, after.tries, after.code, after.from_receipt, after.done_at,
-             step.due, origin.source, kind_of(event), _text(event), step.alarm),
+             step.due, origin.source, kind_of(event), text_of(event), step.alarm),
         )  # fmt: skip
         return bool(row[0])
 
@@ -175,7 +175,7 @@ class PostgresStore:
 
     async def keep_notice(self, attempt: Attempt, notify_id: str, fields: dict[str, str]) -> bool:
         """Put a proven notification into the inbox; False if it is there already."""
-        row = await self._one(NOTICE, (attempt.retailer_id, attempt.retailer_id, attempt.id, notify_id, attempt.store_id, _text(fields)))
+        row = await self._one(NOTICE, (attempt.retailer_id, attempt.retailer_id, attempt.id, notify_id, attempt.store_id, text_of(fields)))
         return bool(row[0])
 
     async def wake_refund(self, attempt: Attempt, number: str) -> None:
@@ -184,12 +184,26 @@ class PostgresStore:
 
     async def keep_other_notice(self, retailer_id: int, account_id: int, notice: Notice) -> str:
         """Agreements and authorisations: what became of what the customer was asked."""
-        row = await self._one(OTHER_NOTICE, (retailer_id, account_id, notice.kind, notice.number, _text(dict(notice.fields))))
+        row = await self._one(OTHER_NOTICE, (retailer_id, account_id, notice.kind, notice.number, text_of(dict(notice.fields))))
         return str(row[0])
 
     async def alarm(self, retailer_id: int | None, kind: str, message: str, detail: dict[str, Any]) -> None:
         """Write down that people must look at something."""
-        await self._scoped(None, ALARM, (retailer_id, kind, message, _text(detail)))
+        await self._scoped(None, ALARM, (retailer_id, kind, message, text_of(detail)))
+
+    # for what has tables of its own beside payments ------------------------------------------------------------------------
+
+    async def value(self, sql: str, parameters: Sequence[Any]) -> Any:
+        """The one value of a call of one of our SQL functions, which sets its own scope."""
+        return (await self._once(sql, parameters))[0]
+
+    async def row(self, sql: str, retailer_id: int, row_id: UUID) -> dict[str, Any]:
+        """The one row of a query by retailer and id. Raises NotFound."""
+        return await self._row(sql, retailer_id, (retailer_id, row_id))
+
+    async def network_rows(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """The rows of a statement of the network's own, such as a claim of what is due."""
+        return await self._scoped(None, sql, parameters)
 
     # how -----------------------------------------------------------------------------------------------------------------
 
@@ -263,7 +277,7 @@ def _nobody() -> None:
     """Nobody watches."""
 
 
-def kind_of(event: Event | RefundEvent) -> str:
+def kind_of(event: object) -> str:
     """What a story calls an event: the result's kind, or what was asked."""
     result = getattr(event, "result", event)
     return _WORDS.get(type(result).__name__, type(result).__name__.lower())
@@ -277,6 +291,11 @@ _WORDS = {
     "CancelRefused": "cancel refused",
     "RefundAccepted": "accepted",
     "QrCode": "qr code",
+    "HoldEndAsked": "end asked",
+    "HoldTimePassed": "time",
+    "FreezeWaiting": "waiting",
+    "FreezeOver": "over",
+    "FreezeUndone": "undone",
 }
 
 
@@ -285,5 +304,6 @@ def digest_of(*meaning: object) -> UUID:
     return UUID(bytes=blake2b(_encode(meaning), digest_size=16).digest())
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """JSON of dataclasses, ids and times."""
     return _encode(value).decode()

@@ -113,3 +113,53 @@ class PaymentView(Struct, frozen=True):
     refund_pending: int = 0
     claimed_by: UUID | None = None
     refunds: list[RefundView] = []
+
+
+class HoldMoney(Struct, forbid_unknown_fields=True, frozen=True):
+    """A wish to hold money for a purchase to come. ``id`` is a UUIDv7 that the till or gate stored before sending."""
+
+    id: UUID
+    amount: Amount
+    method: ByCode | ByQr
+    store: Annotated[str, Meta(min_length=13, max_length=13, description="GLN")] | None = None
+    till: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
+    subject: Annotated[str, Meta(max_length=100, description="what the customer reads in the wallet")] = ""
+
+
+HoldStateName = Literal["sending", "unknown", "waiting", "held", "declined", "cancelling", "cancelled", "releasing", "finished"]
+
+
+class HoldView(Struct, frozen=True):
+    """An authorisation as it stands. ``held`` alone means that payments may take ``rest`` fen of it."""
+
+    id: UUID
+    state: HoldStateName
+    amount: int
+    captured: int
+    released: int
+    rest: int
+    made_at: datetime
+    code: str = ""
+    qr: str = ""
+
+
+class SignAgreement(Struct, forbid_unknown_fields=True, frozen=True):
+    """A wish that a customer lets the retailer charge without asking each time. ``member`` is an opaque id."""
+
+    id: UUID
+    store: Annotated[str, Meta(min_length=13, max_length=13, description="GLN")] | None = None
+    till: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
+    member: UUID | None = None
+    scene: Annotated[str, Meta(max_length=64, description="of the contract with Alipay")] = ""
+
+
+class AgreementView(Struct, frozen=True):
+    """An agreement as it stands. Payments may charge one that is ``active``; ``sign_url`` is where the customer signs."""
+
+    id: UUID
+    state: Literal["signing", "active", "ended", "refused"]
+    made_at: datetime
+    member: UUID | None = None
+    buyer: str = ""
+    sign_url: str = ""
+    valid_until: datetime | None = None

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 import structlog
 
 from hutong.payments.driver import Driver, Due
+from hutong.payments.holding import Holder
 from hutong.platform.tasks import cancel
 
 POLL_SECONDS = 0.5
@@ -67,12 +68,13 @@ class Worker:
 
 
 @asynccontextmanager
-async def working(driver: Driver) -> AsyncIterator[Worker]:
-    """Runs a worker while this is open."""
+async def working(driver: Driver, holder: Holder) -> AsyncIterator[Worker]:
+    """Runs a worker, and what looks after authorisations, while this is open."""
     worker = Worker(driver)
-    task = asyncio.create_task(worker.run(), name="payments-worker")
+    tasks = [asyncio.create_task(worker.run(), name="payments-worker"), asyncio.create_task(holder.run(), name="payments-holder")]
     try:
         yield worker
     finally:
-        await cancel(task)
+        await cancel(*tasks)
         await worker.finish()
+        await holder.finish()

@@ -31,9 +31,9 @@ begin
         return;
     end if;
     insert into payment (retailer_id, id, store_id, till_id, account_id, sale_id, method, amount, currency, number, subject, digest, state, actor,
-                         made_at, source)
+                         made_at, source, release_rest)
     values (p_retailer, p_id, p_store, p_till, p_account, p_sale, p_method, p_amount, p_currency, p_number, p_subject, p_digest, 'sending', p_actor,
-            p_made, p_source);
+            p_made, p_source, coalesce((p_body->>'release_rest')::boolean, false));
     insert into payment_due (retailer_id, payment_id, due_at) values (p_retailer, p_id, p_due);
     insert into payment_event (retailer_id, payment_id, version, store_id, source, kind, state, actor, body)
     values (p_retailer, p_id, 0, p_store, 'till', 'asked', 'sending', p_actor, p_body);
@@ -70,6 +70,9 @@ begin
     if before.state in ('sending', 'unknown', 'waiting', 'cancelling') and p_state not in ('sending', 'unknown', 'waiting', 'cancelling') then
         update payment_sale set open_payment = null, paid = paid + case when p_state = 'paid' then before.amount else 0 end
         where retailer_id = p_retailer and sale_id = before.sale_id and open_payment = p_id;
+    end if;
+    if p_state = 'paid' and before.state <> 'paid' and before.method = 'authorisation' then
+        perform hold_captured(p_retailer, before.source, before.amount, before.release_rest);
     end if;
     foreach booking in array p_bookings loop
         perform payment_book(after, booking);

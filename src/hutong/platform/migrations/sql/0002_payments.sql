@@ -22,9 +22,11 @@ create table payment (
     refunded bigint not null default 0, refund_pending bigint not null default 0 check (refund_pending >= 0),
     claimed_by uuid, actor text not null, made_at timestamptz not null, changed_at timestamptz not null default now(),
     source uuid, -- the agreement or the authorisation that the money comes from
+    release_rest boolean not null default false, -- of an authorisation: the wallet gives back what this leaves
     check (refunded + refund_pending <= amount), primary key (retailer_id, id)) partition by range (id);
 create index payment_of_store on payment (store_id, id);
 create index payment_of_sale on payment (retailer_id, sale_id);
+create index payment_trade on payment (trade_no) where trade_no <> '';
 create index payment_unclaimed on payment (retailer_id, store_id, id) where state = 'paid' and claimed_by is null;
 create index payment_open on payment (store_id, id) where state in ('sending', 'unknown', 'waiting', 'cancelling', 'refunding');
 
@@ -76,6 +78,7 @@ create table agreement (
 -- Money held by the wallet for a purchase to come: frozen at the entrance, captured at the exit, the rest released.
 create table authorisation (
     retailer_id integer not null, id uuid not null, store_id integer not null, till_id integer not null, account_id integer not null,
+    method text not null check (method in ('code', 'qr')),
     amount bigint not null check (amount > 0), currency char(3) not null, number text not null, digest uuid not null,
     state text not null check (state in ('sending', 'unknown', 'waiting', 'held', 'declined', 'cancelling', 'cancelled', 'releasing', 'finished')),
     version integer not null default 0, tries integer not null default 0, code text not null default '', auth_no text not null default '',
