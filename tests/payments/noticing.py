@@ -1,4 +1,4 @@
-"""Notifications as the wallet posts them, signed with the sandbox's key (or another one), and the worker's turns without waiting."""
+"""Notifications as the wallet posts them, signed with the sandbox's key (or another one); time that passes, and a worker's turns in it."""
 
 import asyncio
 import base64
@@ -36,6 +36,15 @@ def posted(fields: Mapping[str, str], *, key: str = "", charset: str = "utf-8", 
     return urlencode(signed, encoding=charset).encode("ascii")
 
 
+def pass_time(owner: psycopg.Connection[Any], seconds: float) -> None:
+    """Move what payments wait for, and when they began, into the past: the machine's clock then sees so much time gone."""
+    owner.execute(
+        "update payment_due set due_at = due_at - make_interval(secs => %s), leased_until = leased_until - make_interval(secs => %s)",
+        [seconds] * 2,
+    )
+    owner.execute("update payment set made_at = made_at - make_interval(secs => %s)", [seconds])
+
+
 def yuan(amount: int) -> str:
     return f"{amount // 100}.{amount % 100:02d}"
 
@@ -68,14 +77,24 @@ class Noticing:
         """Post a proven notification; the answer's body."""
         return (await self.post(posted(self.fields(payment, **changed)))).content
 
+    async def pass_time(self, seconds: float) -> None:
+        """Let so much time pass for payments and at the wallet: what is stored moves back, the wallet's clock ahead."""
+        pass_time(self.owner, seconds)
+        await asyncio.to_thread(self.sandbox.advance, seconds)
+
     async def work(self, turns: int = 6) -> None:
         """Let a worker take what is open, as if its time had come."""
-        worker = Worker(self.app.state.payments.driver)
         for _ in range(turns):
             self.owner.execute("update payment_due set due_at = now() - interval '1 second', leased_until = null")
-            await worker.turn()
-            if worker._running:
-                await asyncio.wait(worker._running)
+            await self.turn()
+
+    async def turn(self) -> int:
+        """One turn of a worker, to its end; how much it found due."""
+        worker = Worker(self.app.state.payments.driver)
+        found = await worker.turn()
+        if worker._running:
+            await asyncio.wait(worker._running)
+        return found
 
     def count(self, table: str, where: str = "true") -> int:
         row = self.owner.execute(f"select count(*) from {table} where {where}").fetchone()  # type: ignore[arg-type]
