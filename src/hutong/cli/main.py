@@ -36,6 +36,7 @@ GROUPS = {
     "till": "Tills of stores, and the keys they hold.",
     "key": "API keys of integrators.",
     "ledger": "The books of payments and sales.",
+    "wallet": "Accounts of retailers at Alipay.",
     "sandbox": "Wallets to try payments with, without a contract and without money.",
 }
 IMPORTS = {"sales": "import_sales", "setup": "import_setup", "products": "import_products"}
@@ -61,7 +62,14 @@ def build() -> typer.Typer:
             function = getattr(import_module(f"hutong.cli.{module}"), module)
             importing.command(name, help=_help(function))(function)
     app.add_typer(importing, name="import", help=GROUPS["import"])
-    for name, module in (("user", "people"), ("till", "tills"), ("key", "keys"), ("sandbox", "sandbox"), ("ledger", "ledger")):
+    for name, module in (
+        ("user", "people"),
+        ("till", "tills"),
+        ("key", "keys"),
+        ("sandbox", "sandbox"),
+        ("ledger", "ledger"),
+        ("wallet", "wallets"),
+    ):
         app.add_typer(import_module(f"hutong.cli.{module}").app, name=name, help=GROUPS[name])
     return app
 

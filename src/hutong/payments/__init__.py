@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from fastapi import APIRouter, FastAPI
 
 from hutong.kernel import clock
-from hutong.payments.accounts import WalletAccount, Wallets, add_alipay_account, wallet_accounts
+from hutong.payments.accounts import WalletAccount, WalletCheck, Wallets, add_alipay_account, check_wallet, wallet_accounts
 from hutong.payments.agreements import ask_about_agreements
 from hutong.payments.alipay.account import AlipayAccount
 from hutong.payments.desk import Desk
@@ -37,11 +37,13 @@ __all__ = [
     "Finding",
     "Invariant",
     "WalletAccount",
+    "WalletCheck",
     "Wallets",
     "add_alipay_account",
     "attending",
     "capture_routes",
     "check_ledger",
+    "check_wallet",
     "jobs",
     "ledger_balances",
     "lifespan",

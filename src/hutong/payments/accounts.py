@@ -11,11 +11,13 @@ import structlog
 
 from hutong.directory import Permission, Principal
 from hutong.kernel.errors import Conflict, Invalid, NotFound, Unavailable
+from hutong.kernel.ids import uuid7
 from hutong.payments.alipay.account import AlipayAccount
 from hutong.payments.alipay.certificates import UnusableCertificate
 from hutong.payments.alipay.sign import UnusableKey
 from hutong.payments.alipay.wallet import AlipayWallet
 from hutong.payments.errors import NoWallet
+from hutong.payments.wallet import Absent, Unknown
 from hutong.platform.config import Settings
 from hutong.platform.database import Database
 from hutong.platform.scope import Scope
@@ -105,6 +107,31 @@ async def wallet_accounts(db: Database, by: Principal, retailer_id: int | None =
             retailer=retailer_id,
         )
     return [WalletAccount(*tuple(row)) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class WalletCheck:
+    """Whether an account works, in words."""
+
+    account: str
+    works: bool
+    message: str
+
+
+async def check_wallet(db: Database, settings: Settings, retailer_id: int) -> WalletCheck:
+    """Ask the retailer's wallet for a payment that cannot exist: only sound keys and permissions get "no such trade". Raises NoWallet."""
+    wallets = Wallets(db, settings)
+    try:
+        account_id = await wallets.active(retailer_id, "alipay")
+        wallet = await wallets.get(account_id)
+        result = await wallet.query(f"CHECK{uuid7().hex}")
+    finally:
+        await wallets.close()
+    name = f"Alipay app {wallet.account.app_id} at {wallet.account.gateway}"
+    if isinstance(result, Absent):
+        return WalletCheck(name, True, "it answers, the signatures hold, and payments may be asked about.")
+    reason = result.reason if isinstance(result, Unknown) else type(result).__name__
+    return WalletCheck(name, False, f"it does not work: {reason}. Look at gateway, app id and keys, and add the account again.")
 
 
 class Wallets:
