@@ -13,7 +13,7 @@ from csv import Error as CsvError
 from csv import reader as csv_reader
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple, TypeVar
 
 MOST_MEMBERS = 16
 MOST_BYTES = 4 * 1024**3
@@ -33,6 +33,9 @@ PERIOD = re.compile(r"#起始日期：\[([0-9]{4})年([0-9]{2})月([0-9]{2})日"
 TRADE_TOTAL = re.compile(r"#(交易|退款)合计：([0-9]+)笔，商家实收(?:退款)?共(-?[0-9.]+)元，商家优惠(?:退款)?共(-?[0-9.]+)元")
 MOVEMENT_TOTAL = re.compile(r"#(收入|支出)合计：([0-9]+)笔，共([+-]?[0-9.]+)元")
 END = re.compile(r"#-+[^-]*列表结束-+")
+
+
+Line = TypeVar("Line")
 
 
 class BillDamaged(Exception):
@@ -163,9 +166,7 @@ class Bill:
             totals.paid += income
         return Movement(line, number, income + expense, fen(balance), at, kind)
 
-    def _read[Line](
-        self, title: str, columns: Sequence[tuple[str, ...]], make: Callable[[int, Sequence[str]], Line]
-    ) -> Iterator[Line]:
+    def _read(self, title: str, columns: Sequence[tuple[str, ...]], make: Callable[[int, Sequence[str]], Line]) -> Iterator[Line]:
         try:
             with zipfile.ZipFile(io.BytesIO(self._content)) as archive:
                 with archive.open(_member(archive, title)) as raw:
@@ -180,9 +181,7 @@ class Bill:
         if not self._complete:
             raise BillDamaged("it breaks off before its end")
 
-    def _lines[Line](
-        self, text: IO[str], columns: Sequence[tuple[str, ...]], make: Callable[[int, Sequence[str]], Line]
-    ) -> Iterator[Line]:
+    def _lines(self, text: IO[str], columns: Sequence[tuple[str, ...]], make: Callable[[int, Sequence[str]], Line]) -> Iterator[Line]:
         places: list[int | None] | None = None
         last = 0
         rows = csv_reader(_bounded_lines(text))
@@ -288,12 +287,13 @@ class _Bounded(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
-        part = self._raw.read(len(buffer))
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer)
+        part = self._raw.read(len(view))
         self._left -= len(part)
         if self._left < 0:
             raise BillDamaged(f"it unpacks to more than {MOST_BYTES} bytes")
-        buffer[: len(part)] = part
+        view[: len(part)] = part
         return len(part)
 
 
