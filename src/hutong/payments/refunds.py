@@ -25,8 +25,8 @@ SOON_SECONDS = 13
 LONGEST_PAUSE = 60
 SHORT_SECONDS = (60, 120, 300, 600, 1_800)
 """Pauses while the retailer's balance at the wallet is too small for the refund; the last one repeats."""
-LOOKS, LOOK_SECONDS = 5, 60
-"""A refusal counts once the refund was not to be found this often, a minute apart: an earlier request may be that late."""
+LOOKS, LOOK_SECONDS = 6, 60
+"""A refusal counts once the refund was not to be found this often, a minute apart: another copy or try may be that late."""
 BALANCE_SHORT = "SELLER_BALANCE_NOT_ENOUGH"
 
 
@@ -146,7 +146,8 @@ def advance_refund(refund: Refund, event: RefundEvent, now: datetime) -> RefundS
         case RefundAnswered(Declined() as refusal):
             return _refused(refund, refusal, now)
         case RefundTimePassed() if refund.state is RefundState.SHORT:
-            return RefundStep(asked, RefundCall.REFUND, soon)
+            # It stays short until an answer says otherwise, so that people are told once, not at every try.
+            return RefundStep(replace(refund, tries=refund.tries + 1), RefundCall.REFUND, soon)
         case RefundTimePassed():
             return RefundStep(asked, RefundCall.QUERY, soon)
         case RefundAnswered() | RefundQueried() if refund.code:
@@ -173,10 +174,8 @@ def _refused(refund: Refund, refusal: Declined, now: datetime) -> RefundStep:
         return RefundStep(short, None, now + timedelta(seconds=pause), alarm)
     if refusal.who_fixes == "till":  # too many requests: surely not executed, and worth sending again
         return RefundStep(replace(refund, state=RefundState.SHORT, tries=refund.tries + 1), None, _backoff(refund.tries, now))
-    # The first request's own answer can only be contradicted by a copy of it, soon; after more than one it takes all the looks.
-    looks = LOOKS - 1 if refund.tries == 0 else 0
-    asked = replace(refund, state=RefundState.UNKNOWN, code=refusal.code, tries=looks)
-    return RefundStep(asked, None, now + timedelta(seconds=SOON_SECONDS if looks else LOOK_SECONDS))
+    asked = replace(refund, state=RefundState.UNKNOWN, code=refusal.code, tries=0)
+    return RefundStep(asked, None, now + timedelta(seconds=SOON_SECONDS))
 
 
 def _looked_for(refund: Refund, result: RefundResult | RefundQueryResult, now: datetime) -> RefundStep:
