@@ -19,6 +19,7 @@ from hutong.payments.ledger import balances as ledger_balances
 from hutong.payments.ledger import jobs as ledger_jobs
 from hutong.payments.live import live_payments
 from hutong.payments.notify import Inbox, notify_routes
+from hutong.payments.openapi import capture_openapi
 from hutong.payments.progress import openapi_parts
 from hutong.payments.progress import router as streams
 from hutong.payments.routes import capture_routes as till_routes
@@ -41,6 +42,7 @@ __all__ = [
     "Wallets",
     "add_alipay_account",
     "attending",
+    "capture_openapi",
     "capture_routes",
     "check_ledger",
     "check_wallet",
