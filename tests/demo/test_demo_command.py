@@ -25,7 +25,7 @@ class Demonstration:
     """A small ``hutong demo`` in a folder of its own."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
+        self.folder, self.port, self.sandbox_port = folder, free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "printed.log"
         self.process: subprocess.Popen[bytes] | None = None
@@ -33,7 +33,7 @@ class Demonstration:
     def start(self, *options: str) -> "Demonstration":
         command = [
             sys.executable, "-m", "hutong.cli", "demo", "--port", str(self.port), "--data-dir", str(self.folder / "data"),
-            "--stores", "300", "--rate", "4", "--history", "3", *options,
+            "--stores", "300", "--rate", "4", "--history", "3", "--sandbox-port", str(self.sandbox_port), *options,
         ]  # fmt: skip
         environment = {name: value for name, value in os.environ.items() if not name.startswith("HUTONG_")} | {
             "PYTHONPATH": str(CHECKOUT / "src")

@@ -39,6 +39,8 @@ def demo(
     history: int = typer.Option(48, min=0, max=4700, help="Stores that get the trade of yesterday and of a week ago to be compared with."),
     stores: int = typer.Option(4700, min=10, max=4700, help="Stores of the network, at its first start."),
     workers: int = typer.Option(1, min=1, max=16, help="Server processes."),
+    sandbox_port: int = typer.Option(8100, min=1, max=65535, help="Port of the sandbox Alipay and its wallet page."),
+    payments: float = typer.Option(1.0, min=0, max=50, help="Payments a second by Alipay at a dozen stores; 0: no sandbox Alipay."),
     password: str | None = typer.Option(None, help="Password of everybody in the demonstration (default: made once and shown)."),
 ) -> None:
     """
@@ -57,7 +59,7 @@ def demo(
       hutong demo --data-dir /tmp/small --stores 50 --rate 10 --history 5
     """
     from hutong.cli.running import ending_on_sigterm, running_database
-    from hutong.cli.serve import missing_browser_files, settings_for
+    from hutong.cli.serve import settings_for
 
     settings = settings_for(host, port)
     if data_dir is not None:
@@ -65,31 +67,65 @@ def demo(
     settings = settings.model_copy(update={"data_dir": settings.data_dir.resolve()})
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell script's background job would ignore it
     with ending_on_sigterm(), only_one(settings.data_dir):
-        free_the_port(settings, host, port)
+        free_the_ports(settings, host, port, sandbox_port if payments else None)
         began = time.monotonic()
         with running_database(settings, migrated=False, watched=True) as url:
             step(f"PostgreSQL runs{'' if settings.database_url else f' in {shown(settings.data_dir)}'}", began)
             network = read_network(settings, url, password)
             if network is None:
                 network = make_network(settings, url, stores, password)
-            children = [server_child(settings, url, host, port, workers)]
-            try:
-                start_and_wait(children[0], settings, host, port)
-                if missing_browser_files():
-                    note("Browser files are missing: pages will not be live. In a checkout, `make setup` fetches them.")
-                if network.day != today():
-                    network = make_network(settings, url, len(network.shops), password)
-                if trade:
-                    first_history(settings, network, children[0], local_url(host, port), history, rate)
-                    children.append(trade_child(settings, local_url(host, port), rate, len(network.shops), history))
-                    children[1].start()
-                welcome(settings, network, rate if trade else 0.0)
-                while True:
-                    time.sleep(LOOK_EVERY)
-                    for child in children:
-                        child.look_after()
-            finally:
-                stop_all(children)
+            options = Options(host, port, rate, trade, history, workers, sandbox_port, payments)
+            run_until_stopped(settings, url, network, password, options)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for on the command line of the processes that run."""
+
+    host: str
+    port: int
+    rate: float
+    trade: bool
+    history: int
+    workers: int
+    sandbox_port: int
+    payments: float
+
+
+def run_until_stopped(settings: "Settings", url: str, network: "SeededNetwork", password: str | None, asked: Options) -> None:
+    """Start the server, the sandbox Alipay, trade and shoppers; keep them running until Ctrl-C; end them all."""
+    from hutong.cli.demo_wallet import open_accounts, sandbox_child, shoppers_child
+    from hutong.cli.serve import missing_browser_files
+
+    here, wallet = local_url(asked.host, asked.port), f"http://127.0.0.1:{asked.sandbox_port}"
+    children = [server_child(settings, url, asked.host, asked.port, asked.workers)]
+    try:
+        if asked.payments:
+            children.append(sandbox_child(settings, asked.sandbox_port))
+            children[1].start()
+        start_and_wait(children[0], settings, asked.host, asked.port)
+        if missing_browser_files():
+            note("Browser files are missing: pages will not be live. In a checkout, `make setup` fetches them.")
+        if network.day != today():
+            network = make_network(settings, url, len(network.shops), password)
+        if asked.payments:
+            began = time.monotonic()
+            made = open_accounts(settings, url, wallet, children[1])
+            step(f"The sandbox Alipay answers at {wallet}{f'; {made} retailers have accounts there now' if made else ''}", began)
+        if asked.trade:
+            first_history(settings, network, children[0], here, asked.history, asked.rate)
+            children.append(trade_child(settings, here, asked.rate, len(network.shops), asked.history))
+            children[-1].start()
+        if asked.payments:
+            children.append(shoppers_child(settings, here, wallet, len(network.shops), asked.payments))
+            children[-1].start()
+        welcome(settings, network, asked.rate if asked.trade else 0.0, f"{wallet}/wallet" if asked.payments else "")
+        while True:
+            time.sleep(LOOK_EVERY)
+            for child in children:
+                child.look_after()
+    finally:
+        stop_all(children)
 
 
 @dataclass(frozen=True)
@@ -116,15 +152,17 @@ def only_one(data_dir: Path) -> Iterator[None]:
         yield
 
 
-def free_the_port(settings: "Settings", host: str, port: int) -> None:
-    """End what a killed demonstration left running in this folder, then see that the port is free. Raises RuntimeError."""
+def free_the_ports(settings: "Settings", host: str, port: int, sandbox_port: int | None) -> None:
+    """End what a killed demonstration left running in this folder, then see that the ports are free. Raises RuntimeError."""
     from hutong.cli.demo_children import end_left_over
     from hutong.cli.serve import wait_for_port
     from hutong.demo.keys import folder_of
 
-    for name in ("trade", "server"):
+    for name in ("shoppers", "trade", "alipay", "server"):
         end_left_over(folder_of(settings.data_dir) / f"{name}.pid")
     wait_for_port(host, port)
+    if sandbox_port is not None:
+        wait_for_port("127.0.0.1", sandbox_port)
 
 
 def read_network(settings: "Settings", url: str, password: str | None) -> SeededNetwork | None:
@@ -277,7 +315,7 @@ def first_history(settings: "Settings", network: SeededNetwork, server: "Child",
         note(f"    refused {times:,} times: {reason}")
 
 
-def welcome(settings: "Settings", network: SeededNetwork, rate: float) -> None:
+def welcome(settings: "Settings", network: SeededNetwork, rate: float, wallet: str) -> None:
     """The address and who to log in as."""
     from rich.panel import Panel
     from rich.table import Table
@@ -291,6 +329,9 @@ def welcome(settings: "Settings", network: SeededNetwork, rate: float) -> None:
         table.add_row(each.login, each.role.replace("_", " "), each.where, each.page)
     playing = f"{rate:g} sales a second" if rate else "no trade"
     title = f"hutong is at {settings.base_url} · {playing} · Ctrl-C ends everything"
+    if wallet:
+        table.add_section()
+        table.add_row("", "shopper", "the sandbox Alipay's wallet: codes, passwords, receipts", wallet)
     notes.print(Panel(table, title=title, subtitle=f"everybody's password: {network.keys.password}", expand=False, padding=(1, 2)))
 
 

@@ -66,9 +66,7 @@ def add(
 
 @app.command(name="list")
 def list_accounts() -> None:
-    """
-    Show all retailers' wallet accounts, without their keys.
-    """
+    """Show all retailers' wallet accounts, without their keys."""
     from hutong.directory import Principal
     from hutong.payments import wallet_accounts
 
@@ -91,9 +89,7 @@ def list_accounts() -> None:
 
 @app.command()
 def check(retailer: str = typer.Argument(..., help="Code of the retailer.")) -> None:
-    """
-    Ask the wallet about a payment that does not exist: the answer shows that address, keys and permissions are right.
-    """
+    """Ask the wallet about a payment that does not exist: the answer shows that address, keys and permissions are right."""
     from hutong.payments import check_wallet
 
     async def work(database: Database) -> "WalletCheck":
