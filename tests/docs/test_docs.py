@@ -19,8 +19,8 @@ from tests.support.network import Network
 Person = Callable[[str], httpx.AsyncClient]
 COMMAND_LINE_ONLY = {"mapping_invalid", "source_unreadable", "state_differs", "sending_stopped"}
 """Errors of `hutong import`, which no route answers with."""
-NEVER_ANSWERED = {"error", "outbound_failed", "outbound_refused"}
-"""What others are made of, and what the webhooks' commands turn into `webhook_address`."""
+NEVER_ANSWERED = {"error", "ledger_refuses", "outbound_failed", "outbound_refused"}
+"""What others are made of, what the webhooks' commands turn into `webhook_address`, and what the books say to commands alone."""
 OF_THE_FRAMEWORK = {"method_not_allowed"}
 
 
