@@ -99,6 +99,22 @@ class RunningSandbox:
         trade: dict[str, Any] = self.ask("POST", f"/trades/{trade_no}/decline", {})
         return trade
 
+    def sign(self, person: str, page: str, password: str | None = None) -> dict[str, Any]:
+        """The person signs the agreement whose page has this address."""
+        agreement: dict[str, Any] = self.ask(
+            "POST", f"/agreements/{page.rpartition('/')[2]}/sign", {"person": person, "password": password}
+        )
+        return agreement
+
+    def end_agreement(self, person: str, token: str) -> None:
+        """The person ends an agreement."""
+        self.ask("POST", f"/agreements/{token}/end", {"person": person})
+
+    def approve_freeze(self, auth_no: str, password: str | None = None) -> dict[str, Any]:
+        """The payer lets money be frozen."""
+        authorisation: dict[str, Any] = self.ask("POST", f"/authorisations/{auth_no}/approve", {"password": password})
+        return authorisation
+
     def fault(self, kind: str, **fields: Any) -> None:
         """Add a fault (``method``, ``number``, ``store``, ``rate``, ``times``, ``seconds``, ``sub_code``); see sandbox/faults.py."""
         self.ask("POST", "/faults", {"kind": kind, **fields})

@@ -8,11 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from hutong.sandbox import customers, signing
+from hutong.sandbox import authorisations, customers, signing
 from hutong.sandbox.calls import Refused
 from hutong.sandbox.keys import Keys
 from hutong.sandbox.payers import current_code
-from hutong.sandbox.paying import scan
 from hutong.sandbox.records import App, Coupon, Person, Seller
 from hutong.sandbox.state import World
 from hutong.sandbox.trades import finish, refresh
@@ -70,6 +69,13 @@ class CodeWanted(msgspec.Struct, forbid_unknown_fields=True):
     """Whether a face camera's token is wanted in place of a payment code."""
 
     face: bool = False
+
+
+class Signature(msgspec.Struct, forbid_unknown_fields=True):
+    """Who signs or ends an agreement."""
+
+    person: str
+    password: str | None = None
 
 
 class Approval(msgspec.Struct, forbid_unknown_fields=True):
@@ -134,6 +140,12 @@ class Admin:
             ("POST", "/trades/{trade}/approve", self.approve),
             ("POST", "/trades/{trade}/decline", self.decline),
             ("POST", "/trades/{trade}/finish", self.finish),
+            ("GET", "/agreements", self.list_agreements),
+            ("POST", "/agreements/{token}/sign", self.sign),
+            ("POST", "/agreements/{token}/end", self.end_agreement),
+            ("GET", "/authorisations", self.list_authorisations),
+            ("POST", "/authorisations/{auth}/approve", self.approve_freeze),
+            ("POST", "/authorisations/{auth}/decline", self.decline_freeze),
             ("GET", "/notifications", self.list_notifications),
         ]
         return [Route(f"/admin{path}", guarded(self.world, endpoint), methods=[method]) for method, path, endpoint in table]
@@ -212,7 +224,7 @@ class Admin:
 
     async def scan(self, request: Request) -> Response:
         person = self.world.people[request.path_params["person"]]
-        return answered(scan(self.world, (await read(request, Scan)).qr_code, person))
+        return answered(customers.scan(self.world, (await read(request, Scan)).qr_code, person))
 
     async def list_trades(self, request: Request) -> Response:
         query = request.query_params
@@ -237,6 +249,26 @@ class Admin:
         if trade.state == "TRADE_SUCCESS":
             finish(self.world, trade)
         return answered(trade)
+
+    async def list_agreements(self, request: Request) -> Response:
+        return answered(list(self.world.agreements.values()))
+
+    async def sign(self, request: Request) -> Response:
+        wanted = await read(request, Signature)
+        return answered(customers.sign(self.world, request.path_params["token"], self.world.people[wanted.person], wanted.password))
+
+    async def end_agreement(self, request: Request) -> Response:
+        person = self.world.people[(await read(request, Signature)).person]
+        return answered(customers.end_agreement(self.world, request.path_params["token"], person))
+
+    async def list_authorisations(self, request: Request) -> Response:
+        return answered([authorisations.refresh(self.world, each) for each in self.world.authorisations.values()])
+
+    async def approve_freeze(self, request: Request) -> Response:
+        return answered(customers.approve_freeze(self.world, request.path_params["auth"], (await read(request, Approval)).password))
+
+    async def decline_freeze(self, request: Request) -> Response:
+        return answered(customers.refuse_freeze(self.world, request.path_params["auth"]))
 
     async def list_notifications(self, request: Request) -> Response:
         return answered(list(self.world.notifications.values())[-int(request.query_params.get("limit", "1000")) :])

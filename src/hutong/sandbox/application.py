@@ -14,10 +14,12 @@ import structlog
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
+from hutong.sandbox import authorisations
 from hutong.sandbox import methods as methods
 from hutong.sandbox import switches as switching
 from hutong.sandbox.admin import Admin
 from hutong.sandbox.answers import Answers
+from hutong.sandbox.bills import Bills
 from hutong.sandbox.checks import Checks
 from hutong.sandbox.clock import Clock
 from hutong.sandbox.controls import Controls
@@ -46,6 +48,8 @@ class Options:
     notify_hosts: tuple[str, ...] = ()
     admin_open: bool = False
     people: bool = True
+    base_url: str = ""
+    """Where clients and browsers reach the sandbox; without it, where its first caller found it."""
     wallet_key: str = ""
     """The wallet's private key, for whoever does not want to wait for a new one."""
 
@@ -63,6 +67,8 @@ class Sandbox:
         world.release = self.notifier.release
         world.agenda.on_error = lambda error: log.error("something on the agenda failed", exc_info=error)
         self.gateway = Gateway(world, self.faults, Checks(world), Answers(world, self.keys), self.notifier, self.plug)
+        self.bills = Bills(world, self.faults, self.plug)
+        world.base_url = options.base_url
         if options.people and not world.people:
             invent_people(world)
         world.done()
@@ -88,6 +94,9 @@ class Sandbox:
         for trade in world.trades.values():
             if trade.state == "WAIT_BUYER_PAY":
                 world.later(trade.closes_at, lambda trade=trade: void(refresh(world, trade)))  # type: ignore[misc]
+        for each in world.authorisations.values():
+            if each.state == "AUTHORIZED" and each.ends_at is not None:
+                world.later(each.ends_at, lambda each=each: void(authorisations.refresh(world, each)))  # type: ignore[misc]
         self.notifier.start()
         follow = asyncio.create_task(world.agenda.run())
         try:
@@ -107,11 +116,20 @@ class Sandbox:
         elif scope["type"] != "http":
             raise RuntimeError(f"the sandbox speaks HTTP alone, not {scope['type']}")
         elif scope["path"] == "/gateway.do":
+            self._learn_address(scope)
             await self.gateway(scope, receive, send)
+        elif scope["path"].startswith("/bill/"):
+            await self.bills(scope, receive, send)
         elif scope["path"].startswith("/admin") and not (self.options.admin_open or from_here(scope)):
             await plain(send, 403, "The sandbox's operator works on the machine itself.")
         else:
             await self.site(scope, receive, send)
+
+    def _learn_address(self, scope: Scope) -> None:
+        """Where this sandbox is, for the addresses in its answers, unless the options said it."""
+        if not self.world.base_url:
+            host = dict(scope["headers"]).get(b"host", b"127.0.0.1:8100").decode("latin-1")
+            self.world.base_url = f"{scope.get('scheme', 'http')}://{host}"
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()

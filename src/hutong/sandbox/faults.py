@@ -24,7 +24,7 @@ RequestKind = Literal[
     "ask_password", "bad_signature", "unsigned", "truncated", "slow",
 ]  # fmt: skip
 NotifyKind = Literal["notify_lost", "notify_duplicated", "notify_reordered", "notify_early"]
-BillKind = Literal["bill_missing_line", "bill_extra_line", "bill_changed_amount", "bill_late"]
+BillKind = Literal["bill_missing_line", "bill_extra_line", "bill_changed_amount", "bill_late", "bill_truncated"]
 Kind = Literal[RequestKind, NotifyKind, BillKind]
 KINDS: dict[str, str] = {
     "drop_before": "the connection is cut and nothing is executed",
@@ -57,6 +57,7 @@ KINDS: dict[str, str] = {
     "bill_missing_line": "a line is not in the bill",
     "bill_extra_line": "the bill has a line that belongs to no trade",
     "bill_changed_amount": "a line's amount is one fen more",
+    "bill_truncated": "the bill's tables break off in their middle",
     "bill_late": "the bill is not there until `seconds` after its hour",
 }
 
@@ -111,6 +112,8 @@ class Faults:
         self.world = world
         self.rules: list[Rule] = msgspec.convert(world.kept("faults") or [], list[Rule])
         self.decisions: deque[Decision] = deque(maxlen=20_000)
+        self.version = 0
+        """Counts how often the rules were changed."""
         self._seen: dict[tuple[str, str], int] = {}
 
     def set(self, rules: list[Rule]) -> None:
@@ -119,6 +122,7 @@ class Faults:
             if not 0 <= rule.rate <= 1 or rule.seconds < 0:
                 raise ValueError("a fault's rate is from 0 to 1, and its seconds are not negative")
         self.rules = rules
+        self.version += 1
         self._keep()
 
     def _keep(self) -> None:
@@ -171,16 +175,18 @@ class Faults:
         return rule.seconds or 60.0 if rule else 0.0
 
     def of_bill(self, kind: BillKind, app: str, store: str, number: str) -> Rule | None:
-        """Whether this hits a bill's line, or with the day as ``number`` a whole bill."""
-        return self._decide((kind,), "bill", app, store, number).get(kind) if self.rules else None
+        """Whether this hits a bill's line, or with the day as ``number`` a whole bill; the same whenever it is asked."""
+        return self._decide((kind,), "bill", app, store, number, counted=False).get(kind) if self.rules else None
 
-    def _decide(self, kinds: tuple[str, ...], method: str, app: str, store: str, number: str) -> Hits:
+    def _decide(self, kinds: tuple[str, ...], method: str, app: str, store: str, number: str, *, counted: bool = True) -> Hits:
         hits: Hits = {}
         wanted = [(index, rule) for index, rule in enumerate(self.rules) if rule.kind in kinds and rule.wants(method, app, store, number)]
         if not wanted:
             return hits
         asked = f"{method}/{'/'.join(kinds) if len(kinds) == 1 else 'request'}", number
-        occurrence = self._seen[asked] = self._seen.get(asked, 0) + 1
+        occurrence = 0
+        if counted:
+            occurrence = self._seen[asked] = self._seen.get(asked, 0) + 1
         for index, rule in wanted:
             drawn = self.world.chance("fault", index, rule.kind, method, number, occurrence)
             if drawn < rule.rate and rule.kind not in hits:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from hutong.sandbox import agreements, authorisations
 from hutong.sandbox.calls import Call, Node, Refused, invalid, method, yuan
-from hutong.sandbox.charging import charge, check_may_pay, parts_of
+from hutong.sandbox.charging import check_may_pay, parts_of
 from hutong.sandbox.clock import beijing_text
 from hutong.sandbox.notifications import tell_trade
 from hutong.sandbox.payers import named, use_code
@@ -55,9 +55,7 @@ def pay(call: Call) -> Node:
         case "code" | "face":
             return pay_by_code(call, known or trade)
         case "agreement":
-            person = agreements.payer_of_charge(call, trade)
-            charge(world, trade, person)
-            agreements.charged(world, trade)
+            person = agreements.charge_by(call, trade)
         case _:
             person = authorisations.capture(call, trade)
     world.add_trade(trade)

@@ -1,6 +1,6 @@
 """What the sandbox remembers: apps, sellers, people, codes, trades and refunds. Amounts are fen, times are UTC on the virtual clock."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import ClassVar, Literal
 
 import msgspec
@@ -283,3 +283,98 @@ class Setting(Record):
 
     def key(self) -> str:
         return self.name
+
+
+class PeriodRule(msgspec.Struct, kw_only=True):
+    """What a periodic agreement allows. Amounts are fen; 0 is no limit."""
+
+    period_type: Literal["DAY", "MONTH"]
+    period: int
+    execute_on: str
+    """The next day of a charge, ``yyyy-MM-dd``."""
+    single_amount: int = 0
+    total_amount: int = 0
+    total_payments: int = 0
+
+
+class Agreement(Record, kw_only=True):
+    """A person's consent that a merchant may charge, or the request for it (``TEMP``)."""
+
+    table: ClassVar[str] = "agreement"
+    token: str
+    """What its page's address ends with."""
+    app_id: str
+    seller_id: str
+    personal_product_code: str
+    sign_scene: str
+    external_no: str
+    external_logon_id: str = ""
+    product_code: str = ""
+    notify_url: str = ""
+    return_url: str = ""
+    agreement_no: str = ""
+    person_id: str = ""
+    state: Literal["TEMP", "NORMAL", "STOP", "UNSIGN"] = "TEMP"
+    asked_at: datetime
+    signed_at: datetime | None = None
+    ended_at: datetime | None = None
+    valid_until: datetime
+    period: PeriodRule | None = None
+    charges: int = 0
+    charged: int = 0
+    last_charge: str = ""
+
+    def key(self) -> str:
+        return self.token
+
+
+class Operation(msgspec.Struct, kw_only=True):
+    """One thing done to an authorisation."""
+
+    id: str
+    number: str
+    """The merchant's out_request_no."""
+    kind: Literal["FREEZE", "UNFREEZE", "PAY"]
+    amount: int
+    state: Literal["INIT", "SUCCESS", "CLOSED"]
+    at: datetime
+    remark: str = ""
+
+
+class Authorisation(Record, kw_only=True):
+    """Money that a person set aside for a merchant. ``rest`` is what is still frozen."""
+
+    table: ClassVar[str] = "authorisation"
+    auth_no: str
+    app_id: str
+    seller_id: str
+    number: str
+    """The merchant's out_order_no."""
+    title: str
+    amount: int
+    product_code: str
+    asked_at: datetime
+    closes_at: datetime
+    person_id: str = ""
+    code: str = ""
+    """The QR code or order text that leads to it, if it was not frozen by a payment code."""
+    state: Literal["INIT", "AUTHORIZED", "FINISH", "CLOSED"] = "INIT"
+    ends_at: datetime | None = None
+    rest: int = 0
+    paid: int = 0
+    operations: list[Operation] = []
+    notify_url: str = ""
+
+    def key(self) -> str:
+        return self.auth_no
+
+
+class BillLink(msgspec.Struct, kw_only=True):
+    """What a bill's address leads to, and until when; forgotten at the sandbox's end."""
+
+    app_id: str
+    bill_type: str
+    first: date
+    last: date
+    expires_at: datetime
+    real_end: float

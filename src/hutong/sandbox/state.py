@@ -1,6 +1,7 @@
 """The sandbox's world: everything it knows, in memory and on disk, and the chance that is the same for the same seed."""
 
 import secrets
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from hashlib import blake2b
@@ -11,7 +12,10 @@ import msgspec
 from hutong.sandbox.agenda import Agenda
 from hutong.sandbox.clock import BEIJING, Clock
 from hutong.sandbox.records import (
+    Agreement,
     App,
+    Authorisation,
+    BillLink,
     Code,
     Movement,
     Notification,
@@ -52,6 +56,11 @@ class World:
         self.unseen_cancels = self._load(UnseenCancel)
         self.notifications = self._load(Notification)
         self.movements = self._load(Movement)
+        self.agreements = self._load(Agreement)
+        self.authorisations = self._load(Authorisation)
+        self.base_url = ""
+        self.bill_links: OrderedDict[str, BillLink] = OrderedDict()
+        self.bill_delay: Callable[[str, str], float] = lambda _app, _day: 0.0
         self.numbers: dict[tuple[str, str], Trade] = {(trade.seller_id, trade.number): trade for trade in self.trades.values()}
         self.trades_of_buyer: dict[str, list[Trade]] = {}
         for trade in self.trades.values():

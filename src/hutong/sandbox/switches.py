@@ -96,9 +96,16 @@ class Switches(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     bill_link_seconds: Annotated[int, Meta(ge=1, description="Seconds for which a bill's address can be fetched.")] = 30
     empty_day_has_bill: Annotated[bool, Meta(description="A day without trade has an empty bill; off: isp.bill_not_exist.")] = False
     split_share: Annotated[int, Meta(ge=0, le=100, description="Percent of a trade that may be split to others.")] = 30
+    split_needs_freeze: Annotated[bool, Meta(description="Only a trade paid with extend_params.royalty_freeze can be split.")] = True
+    split_days: Annotated[int, Meta(ge=1, description="Days after payment when what was held for splits is released.")] = 30
+    asynchronous_split_seconds: Annotated[float, Meta(ge=0, description="Virtual seconds that an asynchronous split takes.")] = 5.0
     split_after_seconds: Annotated[
         int, Meta(ge=0, description="Seconds after payment before which a split is refused (TRADE_SETTLE_ERROR).")
     ] = 30
+    ended_agreement: Annotated[
+        Literal["absent", "STOP"],
+        Meta(description="What a query says of an agreement that was ended: USER_AGREEMENT_NOT_EXIST, or status STOP."),
+    ] = "absent"
     charge_days_early: Annotated[int, Meta(ge=0, description="Days by which a periodic agreement may be charged before its date.")] = 5
     calls_per_second: Annotated[int, Meta(ge=0, description="Calls a second and app above which 40005 is answered; 0: no limit.")] = 0
 

@@ -110,6 +110,16 @@ async def redirect(send: Send, address: str) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
+async def download(send: Send, body: bytes, name: str) -> None:
+    """A file."""
+    headers = [
+        (b"content-type", b"application/octet-stream"), (b"content-length", str(len(body)).encode()),
+        (b"content-disposition", f'attachment; filename="{name}"'.encode()),
+    ]  # fmt: skip
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
 async def _answer(send: Send, status: int, body: bytes, kind: str) -> None:
     headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
