@@ -1,7 +1,7 @@
 """Looks after what is due: attempts that nobody waits for any more, cancels that go on, refunds that are not through.
 
 Several processes may run one each; what one has leased the others leave alone until the lease ends, and two on one attempt would
-be harmless. Why this is a loop of its own beside procrastinate: docs/adr/0014-payment-machine.md.
+be harmless. Why this is a loop of its own beside procrastinate: docs/adr/0012-payments-one-function.md.
 """
 
 import asyncio
