@@ -1,14 +1,20 @@
 """Our client against the sandbox Alipay over HTTP: two implementations that share nothing, from payment to refund and back."""
 
 import asyncio
+import io
+import zipfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 from itertools import count
 
 import pytest
 from aiohttp import web
 
-from hutong.payments.alipay import AlipayAccount, AlipayWallet
+from hutong.payments.alipay import AlipayAccount, AlipayWallet, agreements, authorisations, splits
+from hutong.payments.alipay.agreements import Agreement, Ended
+from hutong.payments.alipay.authorisations import Freeze, FreezeOver, FreezeUndone, FreezeWaiting, Frozen, Released
+from hutong.payments.alipay.splits import Bound, Part, Receiver, Split, SplitState
 from hutong.payments.wallet import (
     Absent,
     Cancelled,
@@ -189,6 +195,111 @@ async def test_a_request_that_the_sandbox_did_not_carry_out_is_declined_and_a_ca
     assert isinstance(await wallet.pay(wish), Paid)
     assert await wallet.cancel(wish.number) == Unknown("retry")
     assert await wallet.cancel(wish.number) == Cancelled("refund")
+
+
+async def test_of_a_payment_with_a_coupon_the_retailers_part_neither_comes_nor_goes(wallet, sandbox):
+    person = await told(sandbox.person, balance=10_000, coupons=[{"name": "coupon", "amount": 230}], red_packet=100)
+    wish = charge(await told(sandbox.code, person))
+    paid = await wallet.pay(wish)
+    assert isinstance(paid, Paid) and (paid.amount, paid.receipt_amount, paid.buyer_paid) == (1230, 1000, 900)
+    assert await wallet.query(wish.number) == paid
+    back = await wallet.refund(wish.number, "R1", 1230, "all")
+    assert isinstance(back, Refunded) and (back.amount, back.from_receipt) == (1230, 1000)
+    assert await wallet.refund_query(wish.number, "R1") == back
+
+
+async def test_an_agreement_is_signed_told_charged_and_ended(wallet, sandbox, notices):
+    person = await told(sandbox.person, balance=10_000)
+    url = agreements.signing_url(wallet.client, "A_1", "INDUSTRY|MEMBER_SHOP")
+    async with wallet.client.session.get(url, allow_redirects=False) as response:
+        page = response.headers["Location"]
+    waiting = await agreements.query_agreement(wallet.client, "A_1")
+    assert isinstance(waiting, Agreement) and waiting.state == "waiting"
+    await told(sandbox.sign, person, page)
+    notice = await next_notice(wallet, notices)
+    number = dict(notice.fields)["agreement_no"]
+    assert (notice.kind, notice.number, dict(notice.fields)["status"]) == ("agreement", "A_1", "NORMAL")
+    signed = await agreements.query_agreement(wallet.client, "A_1")
+    assert isinstance(signed, Agreement) and (signed.state, signed.agreement_no) == ("active", number) and signed.valid_until is not None
+    wish = replace(charge(), agreement=number)
+    assert isinstance(await wallet.pay(wish), Paid)
+    assert await agreements.end_agreement(wallet.client, number) == Ended()
+    refused = await wallet.pay(replace(charge(), agreement=number))
+    assert isinstance(refused, Declined) and refused.code == "AGREEMENT_STATUS_NOT_NORMAL"
+    assert await agreements.query_agreement(wallet.client, "A_1") == Absent()
+    assert (await told(sandbox.people))[person]["balance"] == 10_000 - 1230
+
+
+async def test_an_amount_is_frozen_captured_in_parts_and_released(wallet, sandbox, notices):
+    person = await told(sandbox.person, balance=10_000)
+    wish = Freeze("F_1", "F_1_1", 5_000, "Parking")
+    frozen = await authorisations.freeze(wallet.client, wish, await told(sandbox.code, person))
+    assert isinstance(frozen, Frozen) and (frozen.amount, frozen.rest) == (5_000, 5_000)
+    notice = await next_notice(wallet, notices)
+    assert (notice.kind, notice.number) == ("authorisation", "F_1") and dict(notice.fields)["auth_no"] == frozen.auth_no
+    assert isinstance(await wallet.pay(replace(charge(amount=2_000), authorisation=frozen.auth_no)), Paid)
+    left = await authorisations.query_freeze(wallet.client, "F_1", "F_1_1")
+    assert isinstance(left, Frozen) and (left.amount, left.rest, left.captured) == (5_000, 3_000, 2_000)
+    too_much = await wallet.pay(replace(charge(amount=3_001), authorisation=frozen.auth_no))
+    assert isinstance(too_much, Declined) and too_much.code == "AUTH_AMOUNT_NOT_ENOUGH"
+    for _ in range(2):
+        given = await authorisations.release(wallet.client, frozen.auth_no, "U_1", 500, "less")
+        assert isinstance(given, Released) and given.amount == 500
+    assert isinstance(await authorisations.release(wallet.client, frozen.auth_no, "U_2", 2_501, "more"), Declined)
+    assert isinstance(await wallet.pay(replace(charge(amount=1_000), authorisation=frozen.auth_no, release_rest=True)), Paid)
+    assert await authorisations.query_freeze(wallet.client, "F_1", "F_1_1") == FreezeOver("finished", 3_000)
+    assert (await told(sandbox.people))[person]["balance"] == 7_000
+    assert await authorisations.query_freeze(wallet.client, "F_2", "F_2_1") == Absent()
+    assert await authorisations.undo_freeze(wallet.client, "F_2", "F_2_1", "x") == FreezeUndone(None)
+
+
+async def test_a_freeze_with_password_waits_and_an_unclear_one_is_undone(wallet, sandbox):
+    person = await told(sandbox.person, balance=10_000, password_above=0)
+    waiting = await authorisations.freeze(wallet.client, Freeze("F_3", "F_3_1", 5_000, "Parking"), await told(sandbox.code, person))
+    assert isinstance(waiting, FreezeWaiting)
+    await told(sandbox.approve_freeze, waiting.auth_no)
+    assert isinstance(await authorisations.query_freeze(wallet.client, "F_3", "F_3_1"), Frozen)
+    assert await authorisations.undo_freeze(wallet.client, "F_3", "F_3_1", "x") == FreezeUndone("unfreeze")
+    shown = await authorisations.show_freeze_qr(wallet.client, Freeze("F_4", "F_4_1", 5_000, "Parking"))
+    assert isinstance(shown, QrCode)
+    assert await authorisations.undo_freeze(wallet.client, "F_4", "F_4_1", "x") == FreezeUndone("close")
+    assert await authorisations.query_freeze(wallet.client, "F_4", "F_4_1") == FreezeOver("closed")
+    assert (await told(sandbox.people))[person]["balance"] == 10_000
+
+
+async def test_a_paid_trade_is_split_and_the_rest_set_free(wallet, sandbox):
+    brand = "2088000000000777"
+    assert await splits.bind_receivers(wallet.client, "B_1", [Receiver("userId", brand)]) == Bound()
+    assert await splits.most_ratio(wallet.client, "Q_1") == 3_000
+    wish = replace(charge(await told(sandbox.code, await told(sandbox.person, balance=20_000)), amount=10_000), splits=True)
+    paid = await wallet.pay(wish)
+    assert isinstance(paid, Paid)
+    assert isinstance(
+        await splits.split(wallet.client, paid.trade_no, "S_1", [Part("userId", brand, 1_000)], last=False), Unknown
+    )  # too soon
+    await told(sandbox.advance, 31)
+    assert isinstance(await splits.split(wallet.client, paid.trade_no, "S_1", [Part("userId", brand, 3_001)], last=False), Declined)
+    done = await splits.split(wallet.client, paid.trade_no, "S_2", [Part("userId", brand, 1_000)], last=False)
+    assert isinstance(done, Split)
+    assert await splits.split(wallet.client, paid.trade_no, "S_2", [Part("userId", brand, 1_000)], last=False) == done
+    state = await splits.query_split(wallet.client, paid.trade_no, "S_2")
+    assert isinstance(state, SplitState) and [(part.account, part.amount, part.state) for part in state.parts] == [(brand, 1_000, "done")]
+    assert await splits.unsettled(wallet.client, paid.trade_no) == 9_000
+    assert isinstance(await splits.split(wallet.client, paid.trade_no, "S_3", []), Split)
+    assert await splits.unsettled(wallet.client, paid.trade_no) == 0
+    assert await splits.query_split(wallet.client, paid.trade_no, "S_9") == Absent()
+
+
+async def test_a_days_bill_is_fetched_once_it_is_there(wallet, sandbox):
+    start = datetime.fromisoformat((await told(sandbox.ask, "GET", "/clock"))["now"].replace("Z", "+00:00"))
+    today = (start + timedelta(hours=8)).date()
+    assert await wallet.fetch_bill(today) is None
+    assert isinstance(await wallet.pay(charge(await told(sandbox.code, await told(sandbox.person, balance=2_000)))), Paid)
+    await told(sandbox.advance, 34 * 3600)
+    content = await wallet.fetch_bill(today)
+    assert content is not None and len(zipfile.ZipFile(io.BytesIO(content)).namelist()) == 2
+    movements = await wallet.fetch_bill(today, "signcustomer")
+    assert movements is not None and movements != content
 
 
 async def test_the_sandbox_refuses_a_key_that_is_not_the_apps(account, keys):

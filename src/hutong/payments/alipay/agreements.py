@@ -48,7 +48,7 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """An agreement as Alipay has it. ``number`` is ours, ``agreement_no`` Alipay's: what a charge names."""
+    """An agreement as Alipay has it. ``number`` is ours, ``agreement_no`` Alipay's: what a charge names (empty until it is signed)."""
 
     number: str
     agreement_no: str
@@ -100,7 +100,7 @@ async def query_agreement(client: AlipayClient, number: str, *, periodic: bool =
     if answer.text("external_agreement_no") not in {number, ""}:
         return Unknown("the answer is about another agreement")
     state = STATES.get(answer.text("status"))
-    if state is None or not answer.text("agreement_no"):
+    if state is None or (state != "waiting" and not answer.text("agreement_no")):
         return Unknown(f"unexpected status {answer.text('status')[:40]}")
     signed, begins, ends = (moment(answer.node.get(name)) for name in ("sign_time", "valid_time", "invalid_time"))
     return Agreement(number, answer.text("agreement_no"), state, signed, begins, ends, answer.text("alipay_logon_id"))

@@ -86,13 +86,14 @@ async def freeze(client: AlipayClient, wish: Freeze, code: str) -> FreezeResult:
     """Freeze an amount by the scanned code, once. Never called twice for one ``request``."""
     biz = {**_order(client, wish), "auth_code": code, "auth_code_type": "security_code" if code.startswith("fp") else "bar_code"}
     result = await client.call("alipay.fund.auth.order.freeze", biz, notify_url=client.account.notify_url)
-    if isinstance(result, Answer) and result.code == WAITING:
-        return FreezeWaiting(result.text("auth_no"), result.text("operation_id"))
-    if (failure := refused(result, FREEZE)) is not None:
+    waits = isinstance(result, Answer) and result.code == WAITING
+    if not waits and (failure := refused(result, FREEZE)) is not None:
         return failure
     assert isinstance(result, Answer)
     if result.text("out_order_no") != wish.number:
         return Unknown("the answer is about another number")
+    if waits:
+        return FreezeWaiting(result.text("auth_no"), result.text("operation_id"))
     return _state(result, result.text("status"), amount="amount", rest="amount")
 
 

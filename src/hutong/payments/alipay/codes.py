@@ -71,7 +71,7 @@ SPLIT = MappingProxyType(
         merchant="""
             INVALID_PARAMETER ALLOC_AMOUNT_VALIDATE_ERROR SELLER_BALANCE_NOT_ENOUGH ROYALTY_RECEIVER_INVALID USER_NOT_MATCH_ERR
             ROYALTY_NOT_BIND RELATION_NOT_EXIST EXCEED_RATIO PRODUCT_AMOUNT_LIMIT_ERROR MERCHANT_NOT_MATCH""",
-        nobody="TRADE_NOT_EXIST TRADE_STATUS_ERROR TRADE_HAS_FINISHED REASON_TRADE_BEEN_FREEZEN",
+        nobody="TRADE_NOT_EXIST TRADE_STATUS_ERROR TRADE_HAS_FINISHED REASON_TRADE_BEEN_FREEZEN ILLEGAL_SETTLE_STATE",
     )
 )
 """Refusals of trade.order.settle and royalty.relation.bind; several names are recalled, an unlisted one is Unknown and repeated."""
@@ -82,6 +82,7 @@ FREEZE = MappingProxyType(
         **_listed(
             customer="ORDER_ALREADY_CLOSED",
             merchant="ORDER_ALREADY_FINISH AUTH_ORDER_NOT_EXIST UNFREEZE_AMOUNT_EXCEED REST_AMOUNT_NOT_ENOUGH",
+            nobody="AUTH_ORDER_STATUS_ERROR",
         ),
     }
 )
