@@ -4,6 +4,10 @@ SHELL := /bin/sh
 .SUFFIXES:
 
 PORT ?= 8000
+SALES ?= 100000
+SEED ?= 1
+SEEDS ?= 10
+FAULTS ?= 1
 HOST ?= 127.0.0.1
 WORKERS ?= 2
 PYTEST ?=
@@ -41,6 +45,10 @@ test-slow: setup ## The tests that take longer: whole programs killed and starte
 .PHONY: real-input
 real-input: setup ## Send both whole real data files through the API and check every penny (minutes; needs ../shared/data)
 	HUTONG_REAL_INPUT=1 $(BIN)/python -m pytest -q -s -m real tests/importer
+
+.PHONY: simulate-payments
+simulate-payments: setup ## Tell SALES stories of payments under faults (SALES=1000000 SEED=1 SEEDS=10 FAULTS=1 or 4); last line JSON
+	PYTHONPATH=src $(BIN)/python -m tests.simulation.payments --sales $(SALES) --seed $(SEED) --seeds $(SEEDS) --faults $(FAULTS)
 
 .PHONY: fuzz
 fuzz: setup ## The generated tests with a hundred times as many examples (half an hour and more)

@@ -329,6 +329,8 @@ class Story:
 
     async def _read(self, letter: Letter) -> None:
         """What the server does with a notification (payments/notify.py)."""
+        if UUID(letter.number[-32:]) not in self.store.payments:
+            return  # not ours, or not yet: never ``success``
         attempt = await self.store.load(1, UUID(letter.number[-32:]))
         kept = await self.store.keep_notice(attempt.id, letter.id)
         if kept or self.setting.known_notices_judged:
