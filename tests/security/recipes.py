@@ -41,6 +41,10 @@ class Things:
         self.named.append(str(self._made[kind]))
         return self._made[kind]
 
+    def of(self, kind: str, there: Callable[[], str]) -> str:
+        """A thing that has a UUID for its name."""
+        return str(self._thing(kind, there, str(uuid7())))
+
     @property
     def retailer(self) -> str:
         return str(self._thing("retailer", lambda: "one", "none"))
@@ -149,6 +153,7 @@ PUBLIC = {
     "POST /sign-out": "ends the session of whoever has one",
     "GET /till/enrol": "a page without data; the code stands behind its #",
     "POST /v1/tills:enrol": "the one-time code is the proof; limited by address",
+    "POST /alipay/notify": "the wallet's signature is the proof; what does not hold is answered fail and people are told",
     "GET /catalog": "leads to the list of products, which asks who it is",
 }
 """What anybody may ask without being signed in, and why."""

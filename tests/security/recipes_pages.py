@@ -27,6 +27,7 @@ from tests.security.recipes import (
     product_list,
     who,
 )
+from tests.security.recipes_payments import PAYMENTS
 from tests.security.stage import KEYS, OUTSIDE
 from tests.support.network import PASSWORD
 
@@ -121,4 +122,4 @@ PAGES = {
     route: Recipe(each.allowed - BROWSERS_ONLY, each.ask)
     for route, each in (ACCOUNT | DIRECTORY_PAGES | CATALOG_PAGES | MONITOR_PAGES | WEBHOOK_PAGES).items()
 }
-RECIPES = DIRECTORY | CATALOG_ROUTES | SALES | MONITOR | WEBHOOKS | OPERATIONS | PAGES
+RECIPES = DIRECTORY | CATALOG_ROUTES | SALES | PAYMENTS | MONITOR | WEBHOOKS | OPERATIONS | PAGES

@@ -19,6 +19,7 @@ from hutong.kernel.gs1 import check_digit
 from hutong.kernel.ids import uuid7
 from hutong.platform.config import Settings
 from hutong.sales.books import book_news
+from tests.security.paying import fill_payments, open_accounts
 from tests.support import sales
 from tests.support.network import PASSWORD, PASSWORD_HASH, Network, Store, insert_network, known_key, stored
 from tests.support.postgres import SharedPostgres
@@ -71,6 +72,7 @@ class Stage:
     owner: psycopg.Connection[Any]
     settings: Settings
     sales: dict[str, dict[str, Any]] = field(default_factory=dict)
+    payments: list[str] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
     clients: dict[str, httpx.AsyncClient] = field(default_factory=dict)
     number: Iterator[int] = field(default_factory=lambda: count(1001))
@@ -173,6 +175,8 @@ async def open_stage(postgres: SharedPostgres, folder: Path) -> AsyncIterator[St
             stage.clients = clients_of(stage)
             for client in stage.clients.values():
                 stack.push_async_callback(client.aclose)
+            await open_accounts(stage)
+            fill_payments(stage)
             await trade(stage)
             yield stage
 

@@ -25,6 +25,7 @@ DEFINERS = {
     "ensure_log_days",
     "drop_log_days",
     "ensure_ledger_months",
+    "ensure_payment_months",
     "ledger_write_entries",
     "ledger_check_resolution",
 }

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from hutong.directory import Outlet, Principal
 from hutong.kernel import clock
-from hutong.kernel.errors import Conflict, Invalid, NotFound
+from hutong.kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from hutong.payments.accounts import Wallets
 from hutong.payments.alipay import agreements as at_alipay
 from hutong.payments.wallet import Absent, Declined
@@ -74,7 +74,7 @@ async def ask_agreement(db: Database, wallets: Wallets, retailer_id: int, agreem
 
 
 async def end_agreement(db: Database, wallets: Wallets, by: Principal, retailer_id: int, agreement_id: UUID) -> dict[str, Any]:
-    """End an agreement from the retailer's side; repeated, it answers how it stands. Raises NotFound, Conflict if the wallet refuses."""
+    """End an agreement from the retailer's side; repeated, it answers how it stands. Raises NotFound, Conflict if the wallet refuses, Unavailable."""
     known = await read_agreement(db, retailer_id, agreement_id)
     if known["state"] == "active":
         wallet = await wallets.get(known["account_id"])
@@ -82,7 +82,7 @@ async def end_agreement(db: Database, wallets: Wallets, by: Principal, retailer_
         if isinstance(result, Declined):
             raise Conflict(f"The wallet does not end it: {result.code}.")
         if not isinstance(result, at_alipay.Ended | Absent):
-            raise Conflict("The wallet has not answered clearly; ask again in a moment.")
+            raise Unavailable("The wallet has not answered clearly; ask again in a moment.")
     if known["state"] in ("signing", "active"):
         await _record(db, known, "ended", known["agreement_no"], known["buyer"], known["valid_until"], by)
     return await read_agreement(db, retailer_id, agreement_id)

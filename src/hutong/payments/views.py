@@ -53,6 +53,7 @@ async def read_payment(db: Database, by: Principal, payment_id: UUID, locale: st
 
 async def payments_of_sale(db: Database, by: Principal, sale_id: UUID, locale: str) -> list[PaymentView]:
     """All payments of a sale that the caller may see, the newest first: what a till that lost its memory asks for."""
+    by.must_somewhere(Permission.READ_PAYMENTS)
     async with db.read(by.scope_for(Permission.READ_PAYMENTS)) as reader:
         rows = await reader.rows(f"{PAYMENT} where p.sale_id = :sale order by p.id desc limit 50", sale=sale_id)
         seen = [row for row in rows if by.may(Permission.READ_PAYMENTS, retailer_id=row.retailer_id, store_id=row.store_id)]

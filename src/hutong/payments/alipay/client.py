@@ -141,7 +141,7 @@ class AlipayClient:
         return fields
 
     async def call(
-        self, method: str, biz: Mapping[str, Any], *, notify_url: str = "", verify: bool = True, longest_wait: float = SECONDS
+        self, method: str, biz: Mapping[str, Any], *, notify_url: str = "", unsigned: bool = False, longest_wait: float = SECONDS
     ) -> CallResult:
         """Ask the gateway once. Never raises for what a gateway or a network can do.
 
@@ -150,21 +150,21 @@ class AlipayClient:
         if not await self._bucket.take(longest_wait):
             return NotExecuted("40005", "hutong.rate", "more requests than the app's rate allows; try again in a moment")
         key = self._app_keys[0]
-        result = await self._send(method, biz, key, notify_url, verify)
+        result = await self._send(method, biz, key, notify_url, unsigned)
         other = next((each for each in self._app_keys if each is not key), None)
         if isinstance(result, NotExecuted) and result.sub_code == REFUSED_SIGNATURE and other is not None:
             # Our key was changed at Alipay. What was refused for its signature was not carried out: sign it with the other one.
             log.warning("alipay refused our key, trying the other one", app_id=self.account.app_id)
-            result = await self._send(method, biz, other, notify_url, verify)
+            result = await self._send(method, biz, other, notify_url, unsigned)
             if isinstance(result, Answer):
                 self._app_keys = (other, key)
         return result
 
-    async def _send(self, method: str, biz: Mapping[str, Any], key: AppKey, notify_url: str, verify: bool) -> CallResult:
+    async def _send(self, method: str, biz: Mapping[str, Any], key: AppKey, notify_url: str, unsigned: bool) -> CallResult:
         fields = self.signed(method, biz, key, notify_url=notify_url)
         try:
             body = await self._post(urlencode(fields).encode())
-            result = await self._judge(method, body, verify)
+            result = await self._judge(method, body, unsigned)
         except TimeoutError:
             result = Unknown("time-out")
         except (aiohttp.ClientError, OSError) as error:
@@ -195,7 +195,7 @@ class AlipayClient:
                 return Unknown(f"status {response.status}")
             return await _bounded(response, MOST_ANSWER)
 
-    async def _judge(self, method: str, body: bytes | Unknown, verify: bool) -> CallResult:
+    async def _judge(self, method: str, body: bytes | Unknown, unsigned: bool) -> CallResult:
         """What an answer proves. Unsigned or falsely signed ones prove nothing, except that a protocol error needs no signature."""
         if isinstance(body, Unknown):
             return body
@@ -205,7 +205,7 @@ class AlipayClient:
             return Unknown(str(error))
         answer = Answer(str(raw.node.get("code", "")), raw.node)
         sub_code = answer.text("sub_code")
-        if verify and (raw.signature or answer.code not in codes.PROTOCOL):
+        if not unsigned and (raw.signature or answer.code not in codes.PROTOCOL):
             if not raw.signature:
                 return Unknown("the answer is not signed")
             if not await self._holds(raw):
@@ -251,7 +251,7 @@ class AlipayClient:
 
     async def _download_certificate(self, number: str) -> Verifier | None:
         # The answer cannot be verified, being signed with the key that is sought; the chain to the root proves what is in it.
-        answer = await self.call(CERTIFICATE_DOWNLOAD, {"alipay_cert_sn": number}, verify=False)
+        answer = await self.call(CERTIFICATE_DOWNLOAD, {"alipay_cert_sn": number}, unsigned=True)
         assert self._certificates is not None
         reason = answer.reason if isinstance(answer, Unknown) else "refused"
         if isinstance(answer, Answer) and answer.code == codes.HANDLED:
