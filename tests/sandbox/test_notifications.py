@@ -51,7 +51,7 @@ def test_without_success_it_comes_eight_times_over_a_day(
     assert [each["state"] for each in sandbox.notifications() if each["fields"]["out_trade_no"] == number] == ["given_up"]
 
 
-@pytest.mark.parametrize("status", [204, 302, 500])
+@pytest.mark.parametrize("status", [201, 302, 500])
 def test_only_status_200_counts_and_no_redirect_is_followed(
     sandbox: RunningSandbox, merchant: Merchant, listener: Listener, number: str, status: int
 ) -> None:

@@ -1,4 +1,4 @@
-"""``/admin``: the operator's JSON API to the sandbox: apps, people and their codes, trades, notifications. Loopback only, unless opened."""
+"""``/admin``, the operator's JSON API (loopback only, unless opened): people and their codes, trades, agreements, notifications."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -8,37 +8,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from hutong.sandbox import authorisations, customers, signing
+from hutong.sandbox import authorisations, customers
 from hutong.sandbox.calls import Refused
-from hutong.sandbox.keys import Keys
 from hutong.sandbox.payers import current_code
-from hutong.sandbox.records import App, Coupon, Person, Seller
+from hutong.sandbox.records import Coupon, Person
 from hutong.sandbox.state import World
 from hutong.sandbox.trades import finish, refresh
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 Endpoint = Callable[[Request], Awaitable[Response]]
-
-
-class NewApp(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """An app to be made. Without ``public_key`` the sandbox makes the app's keys and answers them."""
-
-    name: str = "晨光便利店"
-    seller_id: str = ""
-    balance: int = 0
-    public_key: str = ""
-    gateway_url: str = ""
-
-
-class AppChange(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What is to be otherwise with an app or its seller."""
-
-    add_public_key: str = ""
-    gateway_url: str | None = None
-    tokens: list[str] | None = None
-    balance: int | None = None
-    blocked: bool | None = None
-    name: str | None = None
 
 
 class PersonFields(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -119,17 +97,14 @@ def guarded(world: World, endpoint: Endpoint) -> Endpoint:
 
 
 class Admin:
-    """Apps, people, trades."""
+    """People, their codes and their trades."""
 
-    def __init__(self, world: World, keys: Keys) -> None:
-        self.world, self.keys = world, keys
+    def __init__(self, world: World) -> None:
+        self.world = world
 
     def routes(self) -> list[BaseRoute]:
         """Where everything is."""
         table: list[tuple[str, str, Endpoint]] = [
-            ("POST", "/apps", self.add_app),
-            ("GET", "/apps", self.list_apps),
-            ("PATCH", "/apps/{app}", self.change_app),
             ("POST", "/people", self.add_person),
             ("GET", "/people", self.list_people),
             ("PATCH", "/people/{person}", self.change_person),
@@ -149,52 +124,6 @@ class Admin:
             ("GET", "/notifications", self.list_notifications),
         ]
         return [Route(f"/admin{path}", guarded(self.world, endpoint), methods=[method]) for method, path, endpoint in table]
-
-    async def add_app(self, request: Request) -> Response:
-        wanted = await read(request, NewApp)
-        world = self.world
-        private = "" if wanted.public_key else signing.private_text(key := signing.new_key())
-        public = wanted.public_key or signing.public_text(key.public_key())
-        signing.public_key(public)
-        seller = world.sellers.get(wanted.seller_id)
-        if seller is None:
-            seller_id = wanted.seller_id or f"2088{world.mint(12)}"
-            seller = Seller(id=seller_id, name=wanted.name, logon_id=f"shop{seller_id[-4:]}@example.cn", balance=wanted.balance)
-            world.sellers[seller.id] = seller
-        app = App(id=f"2021{world.mint(12)}", seller_id=seller.id, public_keys=[public], gateway_url=wanted.gateway_url)
-        world.apps[app.id] = app
-        world.save(seller, app)
-        made = {"app_id": app.id, "seller_id": seller.id, "alipay_public_key": self.keys.public_text, "gateway": gateway_of(request)}
-        if private:
-            made |= {"app_private_key": private, "app_public_key": public}
-        return answered(made, 201)
-
-    async def list_apps(self, request: Request) -> Response:
-        return answered(
-            [
-                {
-                    "app_id": app.id, "seller_id": app.seller_id, "mode": app.mode, "gateway_url": app.gateway_url,
-                    "name": self.world.sellers[app.seller_id].name, "balance": self.world.sellers[app.seller_id].balance,
-                }
-                for app in self.world.apps.values()
-            ]
-        )  # fmt: skip
-
-    async def change_app(self, request: Request) -> Response:
-        app = self.world.apps[request.path_params["app"]]
-        seller, change = self.world.sellers[app.seller_id], await read(request, AppChange)
-        if change.add_public_key:
-            signing.public_key(change.add_public_key)
-            app.public_keys.append(change.add_public_key)
-        if change.gateway_url is not None:
-            app.gateway_url = change.gateway_url
-        if change.tokens is not None:
-            app.tokens = change.tokens
-        for name in ("balance", "blocked", "name"):
-            if (value := getattr(change, name)) is not None:
-                setattr(seller, name, value)
-        self.world.save(app, seller)
-        return answered({"app_id": app.id, "seller_id": seller.id, "balance": seller.balance})
 
     async def add_person(self, request: Request) -> Response:
         wanted = await read(request, PersonFields)
@@ -272,8 +201,3 @@ class Admin:
 
     async def list_notifications(self, request: Request) -> Response:
         return answered(list(self.world.notifications.values())[-int(request.query_params.get("limit", "1000")) :])
-
-
-def gateway_of(request: Request) -> str:
-    """The gateway's address as this client reaches the sandbox."""
-    return f"{request.url.scheme}://{request.url.netloc}/gateway.do"

@@ -19,6 +19,7 @@ from hutong.sandbox import methods as methods
 from hutong.sandbox import switches as switching
 from hutong.sandbox.admin import Admin
 from hutong.sandbox.answers import Answers
+from hutong.sandbox.apps import Apps
 from hutong.sandbox.bills import Bills
 from hutong.sandbox.checks import Checks
 from hutong.sandbox.clock import Clock
@@ -64,15 +65,18 @@ class Sandbox:
         self.faults, self.keys, self.plug = Faults(world), Keys(world, options.wallet_key), Plug(world)
         self.notifier = Notifier(world, self.faults, self.keys.sign_notice, options.notify_hosts)
         self.notifier.plugged = lambda: self.plug.plugged
+        world.certificate = self.keys.authority.wallet_certificate
         world.release = self.notifier.release
         world.agenda.on_error = lambda error: log.error("something on the agenda failed", exc_info=error)
-        self.gateway = Gateway(world, self.faults, Checks(world), Answers(world, self.keys), self.notifier, self.plug)
+        self.gateway = Gateway(world, self.faults, Checks(world, self.keys.authority), Answers(world, self.keys), self.notifier, self.plug)
         self.bills = Bills(world, self.faults, self.plug)
         world.base_url = options.base_url
         if options.people and not world.people:
             invent_people(world)
         world.done()
-        self.site = Starlette(routes=[*Admin(world, self.keys).routes(), *Controls(world, self.keys, self.faults, self.plug).routes()])
+        self.site = Starlette(
+            routes=[*Apps(world, self.keys).routes(), *Admin(world).routes(), *Controls(world, self.keys, self.faults, self.plug).routes()]
+        )
 
     def _restore(self) -> None:
         """Go on with the clock and the switches that an earlier process kept; what the options say is newer."""

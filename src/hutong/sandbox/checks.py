@@ -6,6 +6,7 @@ from typing import Any
 
 from hutong.sandbox import signing
 from hutong.sandbox.calls import METHODS, Call, Refused, parsed
+from hutong.sandbox.certificates import Authority
 from hutong.sandbox.clock import machine_now, of_beijing_text
 from hutong.sandbox.records import App
 from hutong.sandbox.state import World
@@ -29,8 +30,8 @@ def charset_of(parameters: Mapping[str, str]) -> str:
 class Checks:
     """Turns parameters into a ``Call``, or raises Refused with the wallet's own codes."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, world: World, authority: Authority) -> None:
+        self.world, self.authority = world, authority
         self._calls: dict[str, tuple[int, int]] = {}
 
     def call(self, parameters: Mapping[str, str]) -> Call:
@@ -72,7 +73,15 @@ class Checks:
 
     def keys_of(self, app: App, parameters: Mapping[str, str]) -> list[str]:
         """The public keys that may have signed this request. Raises Refused where its certificates are none of ours."""
-        return app.public_keys
+        if app.mode == "key":
+            return app.public_keys
+        for name, wanted in (("app_cert_sn", app.certificates), ("alipay_root_cert_sn", (self.authority.root_text,))):
+            said, word = parameters.get(name, ""), name.replace("_", "-")
+            if not said:
+                raise Refused(f"isv.missing-{word}", f"缺少{name}参数", "40001")
+            if said not in wanted:
+                raise _wrong(f"isv.invalid-{word}", f"{name}无效")
+        return [app.certificates[parameters["app_cert_sn"]]]
 
     def _check_time(self, text: str) -> None:
         try:

@@ -1,6 +1,6 @@
 """``/admin``'s other half: how the sandbox behaves: faults, switches, the clock, the plug, and the change of the wallet's keys."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from starlette.requests import Request
@@ -27,6 +27,12 @@ class PlugChange(msgspec.Struct, forbid_unknown_fields=True):
 
     plugged: bool
     how: PluggedHow = "cut"
+
+
+class Rotation(msgspec.Struct, forbid_unknown_fields=True):
+    """Which key of the wallet's is changed: the certificate (clients download the new one) or the plain key (apps must be told)."""
+
+    mode: Literal["certificate", "key"] = "certificate"
 
 
 class Controls:
@@ -110,5 +116,7 @@ class Controls:
         return answered({"alipay_public_key": self.keys.public_text})
 
     async def rotate(self, request: Request) -> Response:
+        if (await read(request, Rotation)).mode == "certificate":
+            return answered({"alipay_cert_sn": self.keys.authority.rotate()})
         self.keys.rotate()
         return answered({"alipay_public_key": self.keys.public_text})

@@ -1,8 +1,9 @@
-"""The wallet's own keys: the one that answers in key mode are signed with, and its change."""
+"""The wallet's own keys: what answers and notifications are signed with in key mode and in certificate mode, and their change."""
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from hutong.sandbox import signing
+from hutong.sandbox.certificates import Authority
 from hutong.sandbox.records import App
 from hutong.sandbox.state import World
 
@@ -14,6 +15,7 @@ class Keys:
 
     def __init__(self, world: World, given: str = "") -> None:
         self.world = world
+        self.authority = Authority(world)
         kept = world.kept(NAME)
         if isinstance(kept, str):
             self._key = signing.private_key(kept)
@@ -38,6 +40,9 @@ class Keys:
 
     def sign(self, app: App, content: bytes, sign_type: str = "RSA2") -> tuple[str, str]:
         """The signature of an answer to this app, and the certificate's serial number text that goes with it, empty in key mode."""
+        if app.mode == "certificate":
+            serial, key = self.authority.current
+            return signing.sign(key, content, sign_type), serial
         return signing.sign(self._key, content, sign_type), ""
 
     def sign_notice(self, app: App, fields: dict[str, str]) -> str:

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import secrets
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import accumulate
@@ -13,7 +12,7 @@ import aiohttp
 import structlog
 
 from hutong.sandbox.calls import yuan
-from hutong.sandbox.clock import BEIJING, beijing_text
+from hutong.sandbox.clock import beijing_text
 from hutong.sandbox.records import App, Notification, Refund, Trade
 from hutong.sandbox.state import World
 
@@ -71,7 +70,7 @@ def tell(world: World, app: App, url: str, kind: str, fields: dict[str, str]) ->
         return
     now = world.clock.now()
     notification = Notification(
-        id=f"{now.astimezone(BEIJING):%Y%m%d}00222{secrets.token_hex(11)[:21]}",
+        id=world.mint_dated("00222", 34),
         app_id=app.id, url=url, made_at=now, next_at=now + timedelta(seconds=world.switches.notify_delay),
         fields={
             "notify_type": kind, "app_id": app.id, "auth_app_id": app.id, "charset": "utf-8", "version": "1.0", "sign_type": "RSA2",

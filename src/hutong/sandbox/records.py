@@ -26,7 +26,7 @@ class App(Record):
     public_keys: list[str] = []
     """In key mode: all of them are accepted, so that an app's key can be changed without a gap."""
     certificates: dict[str, str] = {}
-    """In certificate mode: PEM by serial number text."""
+    """In certificate mode: the public key by its certificate's serial number text."""
     gateway_url: str = ""
     """Where notifications go that no request gave an address for."""
     tokens: list[str] = []

@@ -1,6 +1,6 @@
 """The sandbox's world: everything it knows, in memory and on disk, and the chance that is the same for the same seed."""
 
-import secrets
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -43,9 +43,9 @@ class World:
         self.outbox: list[Notification] = []
         self.release: Callable[[list[Notification]], None] = lambda _: None
         self._changed: dict[tuple[str, str], Record] = {}
-        self._run = f"{secrets.randbelow(10**6):06d}"
         self._minted = 0
         self.settings = self._load(Setting)
+        self._run = self._next_run()
         self.apps = self._load(App)
         self.sellers = self._load(Seller)
         self.people = self._load(Person)
@@ -60,6 +60,7 @@ class World:
         self.authorisations = self._load(Authorisation)
         self.base_url = ""
         self.bill_links: OrderedDict[str, BillLink] = OrderedDict()
+        self.certificate: Callable[[str], str | None] = lambda _: None
         self.bill_delay: Callable[[str, str], float] = lambda _app, _day: 0.0
         self.numbers: dict[tuple[str, str], Trade] = {(trade.seller_id, trade.number): trade for trade in self.trades.values()}
         self.trades_of_buyer: dict[str, list[Trade]] = {}
@@ -70,6 +71,13 @@ class World:
     def _load(self, kind: type[Kept]) -> dict[str, Kept]:
         decoder = msgspec.json.Decoder(kind)
         return {record.key(): record for record in map(decoder.decode, self.storage.load(kind.table))}
+
+    def _next_run(self) -> str:
+        """Six digits that no earlier process on the same file had, and higher: numbers that are minted sort by their time."""
+        last = self.kept("run")
+        run = max((last if isinstance(last, int) else -1) + 1, int(time.time() / 10) % 10**6)
+        self.keep("run", run)
+        return f"{run % 10**6:06d}"
 
     def save(self, *records: Record) -> None:
         """These were made or changed; the next ``commit`` writes them."""
@@ -111,7 +119,7 @@ class World:
         return None if setting is None else msgspec.json.decode(setting.value)
 
     def mint(self, digits: int) -> str:
-        """Digits that no earlier call, of this process or another, has answered: a serial number behind six random ones."""
+        """Digits that no earlier call, of this process or another, has answered: a serial number behind six of this process."""
         self._minted += 1
         return f"{self._run}{self._minted:0{digits - 6}d}"
 
