@@ -29,7 +29,7 @@ First steps:
   hutong user create ada --role network_operator --name "Ada"   the first person who may sign in
 """
 # Their modules are loaded whenever the command line is built, so what is slow to import they import when they run.
-COMMANDS = ["serve", "worker", "demo", "migrate", "backup", "restore", "verify", "openapi", "bench"]
+COMMANDS = ["serve", "worker", "demo", "migrate", "backup", "restore", "verify", "reconcile", "openapi", "bench"]
 GROUPS = {
     "import": "Bring in what other systems know: sales, products and prices.",
     "user": "People who sign in, and their roles.",

@@ -22,6 +22,12 @@ from hutong.payments.notify import Inbox, notify_routes
 from hutong.payments.openapi import capture_openapi
 from hutong.payments.progress import openapi_parts
 from hutong.payments.progress import router as streams
+from hutong.payments.reconciliation import Account as BooksAccount
+from hutong.payments.reconciliation import File as BooksFile
+from hutong.payments.reconciliation import Outcome as BooksOutcome
+from hutong.payments.reconciliation import jobs as bill_jobs
+from hutong.payments.reconciliation import reconcile as reconcile_books
+from hutong.payments.reconciliation import reconcile_now
 from hutong.payments.routes import capture_routes as till_routes
 from hutong.payments.routes_standing import standing_routes
 from hutong.payments.sources import Sources
@@ -35,6 +41,9 @@ from hutong.platform.scope import Scope
 __all__ = [
     "LEDGER_INVARIANTS",
     "AlipayAccount",
+    "BooksAccount",
+    "BooksFile",
+    "BooksOutcome",
     "Finding",
     "Invariant",
     "WalletAccount",
@@ -50,6 +59,8 @@ __all__ = [
     "ledger_balances",
     "lifespan",
     "openapi_parts",
+    "reconcile_books",
+    "reconcile_now",
     "router",
     "wallet_accounts",
 ]
@@ -76,7 +87,12 @@ async def look_after_agreements(database: Database, settings: Settings) -> None:
         await wallets.close()
 
 
-jobs = [*ledger_jobs, Job("payments.agreements", "41 * * * *", look_after_agreements), Job("payments.months", "17 * * * *", ensure_months)]
+jobs = [
+    *ledger_jobs,
+    *bill_jobs,
+    Job("payments.agreements", "41 * * * *", look_after_agreements),
+    Job("payments.months", "17 * * * *", ensure_months),
+]
 
 
 @dataclass(frozen=True, slots=True)

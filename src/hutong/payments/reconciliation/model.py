@@ -59,6 +59,8 @@ class Outcome:
     classes: tuple[tuple[str, int], ...] = ()
     """Open items by class."""
     problem: str = ""
+    movements_problem: str = ""
+    """The same of the account's movements, which are left out then."""
 
     @property
     def agrees(self) -> bool:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from hashlib import sha256
 from typing import Any
 
@@ -54,13 +54,13 @@ async def reconcile(
         return await _reconcile(db, account, day, trades, movements, actor)
     except _SameAsBefore:
         return await standing(db, account, day)
+    except MovementsDamaged as damage:
+        await _reject(db, account, day, "movements", movements, str(damage))
+        outcome = await reconcile(db, account, day, trades, None, actor) if trades is not None else await standing(db, account, day)
+        return replace(outcome, movements_problem=str(damage))
     except BillDamaged as damage:
-        problem = str(damage)
-        for kind, file in (("trade", trades), ("movements", movements)):
-            if file is not None and file.id is None:
-                await _reject(db, account, day, kind, file, problem)
-        log.error("bill_rejected", account=account.id, day=str(day), problem=problem)
-        return replace(await standing(db, account, day), problem=problem)
+        await _reject(db, account, day, "trade", trades, str(damage))
+        return replace(await standing(db, account, day), problem=str(damage))
 
 
 async def _reconcile(db: Database, account: Account, day: date, trades: File | None, movements: File | None, actor: str) -> Outcome:
@@ -78,7 +78,9 @@ async def _reconcile(db: Database, account: Account, day: date, trades: File | N
         file_id = await _keep(uow, account, day, "trade", trades, lines)
         settled, movements_id = await _settled(uow, account, day, movements)
         next_known = bool(await uow.value(
-            "select exists (select from recon_run where retailer_id = :r and account_id = :a and day = cast(:day as date) + 1)",
+            """select exists (select from recon_run where retailer_id = :r and account_id = :a and day = cast(:day as date) + 1)
+                   or exists (select from bill_watch where retailer_id = :r and account_id = :a and day = cast(:day as date) + 1
+                              and kind = 'trade' and done_at is not null)""",
             r=account.retailer_id, a=account.id, day=day,
         ))  # fmt: skip
         terms = await uow.value(
@@ -97,6 +99,10 @@ async def _reconcile(db: Database, account: Account, day: date, trades: File | N
         outcome = await _write(uow, account, day, _Found(file_id, movements_id, settled, next_known, rate), actor)
         await uow.commit()
     return outcome
+
+
+class MovementsDamaged(BillDamaged):
+    """The file of the account's movements cannot be believed; that of payments may be."""
 
 
 class _SameAsBefore(Exception):
@@ -275,13 +281,17 @@ async def _keep(uow: UnitOfWork, account: Account, day: date, kind: str, file: F
     ))  # fmt: skip
 
 
-async def _reject(db: Database, account: Account, day: date, kind: str, file: File, problem: str) -> None:
+async def _reject(db: Database, account: Account, day: date, kind: str, file: File | None, problem: str) -> None:
+    """Keep a file that is not believed, with the reason, and tell people, once."""
+    log.error("bill_rejected", account=account.id, day=str(day), kind=kind, problem=problem)
+    if file is None or file.id is not None:
+        return
     async with db.work(Scope.of_retailer(account.retailer_id)) as uow:
         known = await uow.value(
             "select id from bill_file where retailer_id = :r and account_id = :a and day = :day and kind = :kind and sha256 = :sha",
             r=account.retailer_id, a=account.id, day=day, kind=kind, sha=sha256(file.content).digest(),
         )  # fmt: skip
-        if known is not None:  # it was rejected before, or it is the other of the two that is damaged
+        if known is not None:
             return
         await _keep(uow, account, day, kind, file, 0, problem)
         await alarm(uow, account, f"The bill of {day} is rejected: {problem}", {"day": str(day), "bill": kind})
@@ -299,8 +309,11 @@ async def _settled(uow: UnitOfWork, account: Account, day: date, file: File | No
     if file is None:
         return None, None
     bill = Bill(file.content)
-    lines = await stage_movements(uow, bill)
-    check_owner(bill, account, day)
+    try:
+        lines = await stage_movements(uow, bill)
+        check_owner(bill, account, day)
+    except BillDamaged as damage:
+        raise MovementsDamaged(str(damage)) from None
     file_id = await _keep(uow, account, day, "movements", file, lines)
     settled = await uow.value(
         "select coalesce(sum(amount), 0)::bigint from movement_stage where kind = any (cast(:kinds as text[]))", kinds=list(SETTLING)
@@ -333,8 +346,3 @@ async def _standing(uow: UnitOfWork, account: Account, day: date) -> Outcome:
     waiting = sum(item.number for item in items if item.class_ == "in_transit")
     sums = Sums(run.payments, run.paid, run.refunds, run.refunded, run.fee)
     return Outcome(account.id, day, run.id, False, sums, sum(number for _, number in classes), waiting, classes)
-
-
-def day_before(day: date) -> date:
-    """The day that a bill's arrival may settle: what was in transit on it."""
-    return day - timedelta(days=1)

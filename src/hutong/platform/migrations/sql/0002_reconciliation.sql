@@ -61,10 +61,11 @@ create index recon_item_payment on recon_item (retailer_id, payment_id) where pa
 comment on column recon_item.difference is 'fen that the bill has more than our books, fewer if negative';
 comment on column recon_item.digest is 'of the class and both sides: the same difference found again is the same item, another one is another';
 
--- What became of an item since it was found: found (again), settled (it is not there any more), solved and reopened by people.
+-- What became of an item since it was found: found (again), asked (what the wallet says of it now), settled (it is not there any more),
+-- solved and reopened by people.
 create table recon_step (
     retailer_id integer not null, item_id bigint not null, step smallint not null check (step > 0), at timestamptz not null default now(),
-    store_id integer, action text not null check (action in ('found', 'settled', 'solved', 'reopened')), actor text not null,
+    store_id integer, action text not null check (action in ('found', 'settled', 'solved', 'reopened', 'asked')), actor text not null,
     reason text not null default '', note text not null default '' check (length(note) <= 1000),
     primary key (retailer_id, item_id, step), foreign key (retailer_id, item_id) references recon_item);
 
@@ -78,7 +79,7 @@ create index payment_paid_at on payment using brin (paid_at) with (pages_per_ran
 create index payment_refund_done_at on payment_refund using brin (done_at) with (pages_per_range = 32);
 
 create view recon_item_now with (security_invoker = true) as
-    select i.*, coalesce(s.action, 'found') in ('found', 'reopened') as open, coalesce(s.action, 'found') as state, coalesce(s.step, 0) as steps,
+    select i.*, coalesce(s.action, 'found') in ('found', 'reopened', 'asked') as open, coalesce(s.action, 'found') as state, coalesce(s.step, 0) as steps,
            coalesce(s.actor, '') as actor, coalesce(s.reason, '') as reason, coalesce(s.note, '') as note, coalesce(s.at, i.found_at) as changed_at
     from recon_item i left join lateral (
         select * from recon_step s where s.retailer_id = i.retailer_id and s.item_id = i.id order by s.step desc limit 1) s on true;
