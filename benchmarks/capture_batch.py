@@ -7,7 +7,7 @@ import time
 
 import psycopg
 
-from benchmarks._support import Bench, Result, invent_sale, middle, request_bytes, say, send_all, workbench
+from benchmarks._support import Bench, Result, books_at_rest, invent_sale, middle, request_bytes, say, send_all, workbench
 
 TABLES = ("sale_key", "sale", "sale_line", "sale_tender", "event", "audit")
 GENERATED = {"event", "audit"}
@@ -53,7 +53,7 @@ def main() -> None:
 
 def copy_seconds(bench: Bench, sales: int) -> tuple[float, float]:
     """How long COPY takes for what is stored now: in one transaction, and with a commit after every 100 sales."""
-    with psycopg.connect(bench.url, autocommit=True) as owner:
+    with psycopg.connect(bench.url, autocommit=True) as owner, books_at_rest(owner):
         stored = owner.execute("select count(*) from sale").fetchone()
         assert stored == (sales,), f"{stored} sales are stored, {sales} were sent"
         whole = {table: copy_out(owner, table, "true") for table in TABLES}

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import date, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -13,7 +14,7 @@ from hutong.kernel.clock import now
 from hutong.kernel.ids import uuid7
 from hutong.platform.database import Database
 from hutong.sales import books
-from hutong.sales.books import Stepped, book_missing, book_news
+from hutong.sales.books import BUSY_SECONDS, POLL_SECONDS, Stepped, book_missing, book_news, keep_booking
 from tests.support.network import Network
 from tests.support.sales import SHANGHAI, line, return_of, sale
 
@@ -138,6 +139,30 @@ async def test_one_sale_that_cannot_be_booked_does_not_stop_the_others(
         await book_news(database)
     assert await book_news(database, apart=True) == Stepped(2, 1, False)
     assert booked(owner, good) and not booked(owner, bad)
+
+
+@pytest.mark.parametrize("busy", [True, False])
+async def test_a_backlog_waits_while_sales_press_and_is_worked_off_when_they_do_not(
+    busy: bool, till: httpx.AsyncClient, network: Network, owner: Owner, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        await captured(till, sale(network))
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 4:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(books, "asyncio", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(books.book_news, "__defaults__", (1,))
+    with pytest.raises(asyncio.CancelledError):
+        await keep_booking(database, lambda: busy)
+    assert owner.execute("select count(*) from posting").fetchone() == (3,)
+    if busy:
+        assert pauses == [BUSY_SECONDS] * 4
+    else:
+        assert all(pause < BUSY_SECONDS for pause in pauses) and pauses[-1] == POLL_SECONDS
 
 
 async def test_sales_that_the_cursor_has_never_seen_are_found_and_booked(

@@ -54,7 +54,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     signs = asyncio.create_task(app.state.intake.keep_signs_of_life(), name="signs-of-life")
     try:
         if settings.jobs:
-            async with booking(database, lambda: queue.waiting > 0):
+            async with booking(database, lambda: queue.pressed):
                 yield
         else:
             yield

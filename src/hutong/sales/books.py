@@ -6,6 +6,7 @@ before there was a ledger, or a log that was restored) ``book_missing`` finds an
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,8 +27,9 @@ LOCK = 7406032
 CURSOR = "books"
 STEP_SALES = 1_000
 POLL_SECONDS = 1.0
-BUSY_SECONDS = 2.0
-"""While this process captures more than it can at once, steps are this far apart: a thousand sales are 0.1 s of one processor."""
+BUSY_SECONDS = 5.0
+"""While sales come faster than they are captured, steps are this far apart: a thousand sales are some 0.15 s of one processor. Otherwise a backlog is
+worked off for half of the time."""
 IDLE_MOVE = timedelta(seconds=10)
 
 log = structlog.get_logger(__name__)
@@ -203,12 +205,14 @@ async def keep_booking(database: Database, busy: Callable[[], bool] = lambda: Fa
     """Step for ever, slowly while ``busy`` says that sales wait to be captured. An outage only delays it."""
     failures, apart = 0, False
     while True:
-        pause = POLL_SECONDS
+        pause, began = POLL_SECONDS, time.monotonic()
         try:
             done = await book_news(database, apart=apart)
             failures, apart = 0, False
-            if done.more:
-                pause = BUSY_SECONDS if busy() else 0.0
+            if busy():
+                pause = BUSY_SECONDS
+            elif done.more:
+                pause = time.monotonic() - began
         except Exception as error:
             failures += 1
             apart = isinstance(error, DBAPIError)  # one that is "not now" comes as Unavailable: a sale is at fault

@@ -1,6 +1,7 @@
 """Commits sales: concurrent requests share one transaction, a bad sale is singled out, and nothing is answered before the commit."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ GROUP_SALES = 200
 requests are read and this process idle while PostgreSQL works (docs/performance.md)."""
 GROUP_LINES = 20_000
 ATTEMPTS = 4
+PRESSED_SECONDS = 2.0
 QUICKLY_JUDGED = 8
 """A request of more sales than this, one of which is at fault, is looked into apart, so that nobody else waits for it."""
 ANSWER_SECONDS = STATEMENT_TIMEOUT_MS / 1000 + 5
@@ -69,6 +71,7 @@ class CaptureQueue:
         self._trouble = asyncio.Event()
         self._writers: list[asyncio.Task[None]] = []
         self._partitions = Partitions(database)
+        self._pressed_at = 0.0
         self._stopping = False
 
     def start(self) -> None:
@@ -90,6 +93,11 @@ class CaptureQueue:
         """How many sales wait to be committed."""
         return self._waiting_sales + self._troubled_sales
 
+    @property
+    def pressed(self) -> bool:
+        """Whether requests have come faster than they are committed, a moment ago: what is not urgent had better wait."""
+        return time.monotonic() - self._pressed_at < PRESSED_SECONDS
+
     async def submit(self, sales: Sequence[PreparedSale]) -> list[Result]:
         """Commit these sales of one retailer and answer what became of each, in order. The ids differ.
 
@@ -101,6 +109,8 @@ class CaptureQueue:
         await self._find_products(sales)
         self._refuse_if_full(sales)  # others came meanwhile, or the end: nobody would take it up any more
         submission = Submission(sales, asyncio.get_running_loop().create_future())
+        if self._waiting:
+            self._pressed_at = time.monotonic()
         self._waiting.append(submission)
         self._waiting_sales += len(sales)
         self._arrived.set()
