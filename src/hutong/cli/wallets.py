@@ -103,6 +103,37 @@ def check(retailer: str = typer.Argument(..., help="Code of the retailer.")) -> 
     said(f"{found.account}: {found.message}")
 
 
+@app.command()
+def brand(
+    retailer: str = typer.Argument(..., help="Code of the retailer whose payments are shared."),
+    code: str = typer.Argument(..., help="Code of the brand."),
+    account: str = typer.Argument(..., help="The brand's own Alipay account: its number (2088…), or its login name."),
+    name: str = typer.Option("", help="With a login name: the name that the account is registered under."),
+) -> None:
+    """
+    Let a brand receive its shares of a retailer's payments on its own Alipay account.
+
+    Example:
+
+      hutong wallet brand baihe qinghe 2088102146225135
+    """
+    from hutong.directory import Principal
+    from hutong.payments import Wallets, bind_brand
+
+    async def work(database: Database) -> None:
+        place = await find_place(database, retailer=retailer, brand=None)
+        assert place.retailer_id is not None
+        wallets = Wallets(database, Settings())
+        try:
+            kind: Any = "userId" if account.isdigit() and account.startswith("2088") else "loginName"
+            await bind_brand(database, wallets, Principal.system("command-line"), place.retailer_id, code, kind, account, name)
+        finally:
+            await wallets.close()
+
+    with_database(work)
+    said(f"{code} receives its shares of {retailer}'s payments on {account}")
+
+
 def read_account(path: Path | None) -> "AlipayAccount":
     """The account that a TOML file or the environment describes. Raises Invalid, saying what is missing."""
     import tomllib

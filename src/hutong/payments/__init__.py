@@ -20,6 +20,8 @@ from hutong.payments.ledger import jobs as ledger_jobs
 from hutong.payments.live import live_payments
 from hutong.payments.notify import Inbox, notify_routes
 from hutong.payments.openapi import capture_openapi
+from hutong.payments.pages import router as pages
+from hutong.payments.pages_story import router as story_pages
 from hutong.payments.progress import openapi_parts
 from hutong.payments.progress import router as streams
 from hutong.payments.reconciliation import Account as BooksAccount
@@ -31,6 +33,7 @@ from hutong.payments.reconciliation import reconcile_now
 from hutong.payments.routes import capture_routes as till_routes
 from hutong.payments.routes_standing import standing_routes
 from hutong.payments.sources import Sources
+from hutong.payments.splitting import Splitter, bind_brand
 from hutong.payments.store import PostgresStore
 from hutong.payments.worker import working
 from hutong.platform.config import Settings
@@ -51,6 +54,7 @@ __all__ = [
     "Wallets",
     "add_alipay_account",
     "attending",
+    "bind_brand",
     "capture_openapi",
     "capture_routes",
     "check_ledger",
@@ -67,7 +71,8 @@ __all__ = [
 
 capture_routes = [*till_routes, *standing_routes, *notify_routes]
 router = APIRouter()
-router.include_router(streams)
+for part in (streams, pages, story_pages):  # the last has addresses that would take in those of the others
+    router.include_router(part)
 
 
 async def ensure_months(database: Database, _settings: Settings) -> None:
@@ -87,12 +92,7 @@ async def look_after_agreements(database: Database, settings: Settings) -> None:
         await wallets.close()
 
 
-jobs = [
-    *ledger_jobs,
-    *bill_jobs,
-    Job("payments.agreements", "41 * * * *", look_after_agreements),
-    Job("payments.months", "17 * * * *", ensure_months),
-]
+jobs = [*ledger_jobs, *bill_jobs, Job("payments.agreements", "41 * * * *", look_after_agreements), Job("payments.months", "17 * * * *", ensure_months)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,7 @@ class Payments:
     driver: Driver
     wallets: Wallets
     holder: Holder
+    splitter: Splitter
 
 
 @asynccontextmanager
@@ -114,7 +115,13 @@ async def opened(database: Database, settings: Settings) -> AsyncIterator[Paymen
     await store.open()
     try:
         await wallets.ready()
-        yield Payments(store, Driver(store, wallets.get, clock.now), wallets, Holder(store, wallets.get, clock.now))
+        yield Payments(
+            store,
+            Driver(store, wallets.get, clock.now),
+            wallets,
+            Holder(store, wallets.get, clock.now),
+            Splitter(store, wallets.get, clock.now),
+        )
     finally:
         await wallets.close()
         await store.close()
@@ -132,7 +139,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.payment_desk = Desk(parts.store, parts.driver, parts.wallets, app.state.outlets, Sources(database))
         app.state.payment_holder = parts.holder
         app.state.payment_inbox = Inbox(parts.store, parts.driver, parts.wallets)
-        async with working(parts.driver, parts.holder) if settings.jobs else _idle():
+        async with working(parts.driver, parts.holder, parts.splitter) if settings.jobs else _idle():
             yield
             await app.state.payment_desk.finish()
 
@@ -140,7 +147,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 @asynccontextmanager
 async def attending(database: Database, settings: Settings) -> AsyncIterator[None]:
     """Looks after what is due without taking payments itself: for ``hutong worker``."""
-    async with opened(database, settings) as parts, working(parts.driver, parts.holder):
+    async with opened(database, settings) as parts, working(parts.driver, parts.holder, parts.splitter):
         yield
 
 

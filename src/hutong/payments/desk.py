@@ -27,6 +27,7 @@ from hutong.payments.errors import (
 from hutong.payments.machine import UNDECIDED, Attempt, CancelAsked, begin
 from hutong.payments.refunds import Refund, begin_refund
 from hutong.payments.sources import Sources
+from hutong.payments.splitting import shares_document
 from hutong.payments.store import Begun, PostgresStore, digest_of
 from hutong.payments.wallet import Charge, wallet_of
 from hutong.payments.wire import ByAgreement, ByAuthorisation, ByCode, GiveBack, Take
@@ -77,7 +78,17 @@ class Desk:
         )  # fmt: skip
         code = wish.method.code if isinstance(wish.method, ByCode) else ""
         named = wish.method.agreement if isinstance(wish.method, ByAgreement) else getattr(wish.method, "authorisation", None)
-        digest = digest_of(outlet.id, till_id, wish.sale, wish.amount, method, code, named, wish.parts)
+        digest = digest_of(
+            outlet.id,
+            till_id,
+            wish.sale,
+            wish.amount,
+            method,
+            code,
+            named,
+            wish.parts,
+            [(share.brand, share.amount) for share in wish.shares],
+        )
         subject = subject_of(wish.subject, outlet)
         step = begin(attempt)
         assert step.due is not None
@@ -91,7 +102,7 @@ class Desk:
             number, wish.amount, subject, outlet.gln, till, code=code, agreement=source.reference if source and method == "agreement" else "",
             authorisation=source.reference if source and method == "authorisation" else "",
             release_rest=isinstance(wish.method, ByAuthorisation) and wish.method.release_rest,
-            expires_after=EXPIRES_AFTER.get(method, EXPIRES),
+            expires_after=EXPIRES_AFTER.get(method, EXPIRES), splits=bool(wish.shares),
         )  # fmt: skip
         done = await self.within(self._pay(attempt, charge), wait_seconds, f"pay-{attempt.id}")
         return done or await self.store.load(attempt.retailer_id, attempt.id), True
@@ -239,8 +250,9 @@ def _method(wish: Take) -> tuple[str, str]:
     return {"ByQr": "qr", "ByAgreement": "agreement", "ByAuthorisation": "authorisation"}[type(wish.method).__name__], "alipay"
 
 
-def _extras(wish: Take) -> dict[str, bool]:
-    return {"release_rest": wish.method.release_rest} if isinstance(wish.method, ByAuthorisation) else {}
+def _extras(wish: Take) -> dict[str, Any]:
+    extras: dict[str, Any] = {"shares": shares_document(wish.shares, wish.amount)} if wish.shares else {}
+    return extras | ({"release_rest": wish.method.release_rest} if isinstance(wish.method, ByAuthorisation) else {})
 
 
 def subject_of(text: str, outlet: Outlet) -> str:

@@ -34,6 +34,13 @@ class ByAuthorisation(Struct, tag_field="type", tag="authorisation", forbid_unkn
     release_rest: bool = True
 
 
+class Share(Struct, forbid_unknown_fields=True, frozen=True):
+    """A brand's share of a payment (of what was sold for it), passed on to it through the wallet half a minute later."""
+
+    brand: Annotated[str, Meta(min_length=1, max_length=40, description="the brand's code")]
+    amount: Amount
+
+
 class Take(Struct, forbid_unknown_fields=True, frozen=True):
     """A wish to be paid. ``id`` and ``sale`` are UUIDv7 that the till stored before sending; a new try of the same sale has a new id.
 
@@ -48,6 +55,7 @@ class Take(Struct, forbid_unknown_fields=True, frozen=True):
     till: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
     subject: Annotated[str, Meta(max_length=100, description="what the customer reads in the wallet")] = ""
     parts: bool = False
+    shares: Annotated[list[Share], Meta(max_length=5)] = []
 
 
 class GiveBack(Struct, forbid_unknown_fields=True, frozen=True):

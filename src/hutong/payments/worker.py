@@ -12,6 +12,7 @@ import structlog
 
 from hutong.payments.driver import Driver, Due
 from hutong.payments.holding import Holder
+from hutong.payments.splitting import Splitter
 from hutong.platform.tasks import cancel
 
 POLL_SECONDS = 0.5
@@ -68,13 +69,15 @@ class Worker:
 
 
 @asynccontextmanager
-async def working(driver: Driver, holder: Holder) -> AsyncIterator[Worker]:
-    """Runs a worker, and what looks after authorisations, while this is open."""
+async def working(driver: Driver, holder: Holder, splitter: Splitter) -> AsyncIterator[Worker]:
+    """Runs a worker, and what looks after authorisations and splits, while this is open."""
     worker = Worker(driver)
     tasks = [asyncio.create_task(worker.run(), name="payments-worker"), asyncio.create_task(holder.run(), name="payments-holder")]
+    tasks.append(asyncio.create_task(splitter.run(), name="payments-splitter"))
     try:
         yield worker
     finally:
         await cancel(*tasks)
         await worker.finish()
         await holder.finish()
+        await splitter.finish()

@@ -31,9 +31,14 @@ begin
         return;
     end if;
     insert into payment (retailer_id, id, store_id, till_id, account_id, sale_id, method, amount, currency, number, subject, digest, state, actor,
-                         made_at, source, release_rest)
+                         made_at, source, release_rest, split)
     values (p_retailer, p_id, p_store, p_till, p_account, p_sale, p_method, p_amount, p_currency, p_number, p_subject, p_digest, 'sending', p_actor,
-            p_made, p_source, coalesce((p_body->>'release_rest')::boolean, false));
+            p_made, p_source, coalesce((p_body->>'release_rest')::boolean, false), p_body ? 'shares');
+    if p_body ? 'shares' then
+        insert into payment_split (retailer_id, payment_id, store_id, account_id, brands, amounts, state)
+        select p_retailer, p_id, p_store, p_account, array_agg(x->>'brand' order by n), array_agg((x->>'amount')::bigint order by n), 'agreed'
+        from jsonb_array_elements(p_body->'shares') with ordinality s (x, n);
+    end if;
     insert into payment_due (retailer_id, payment_id, due_at) values (p_retailer, p_id, p_due);
     insert into payment_event (retailer_id, payment_id, version, store_id, source, kind, state, actor, body)
     values (p_retailer, p_id, 0, p_store, 'till', 'asked', 'sending', p_actor, p_body);
@@ -77,6 +82,7 @@ begin
     foreach booking in array p_bookings loop
         perform payment_book(after, booking);
     end loop;
+    if p_state = 'paid' and before.state <> 'paid' and before.split then perform split_paid(after); end if;
     if p_back is not null then
         insert into payment_refund (retailer_id, id, payment_id, store_id, account_id, payment_number, amount, reason, digest, late, state, actor, made_at)
         values (p_retailer, p_back, p_id, before.store_id, before.account_id, before.number, before.amount, 'late success', p_back_digest, true,
@@ -155,6 +161,7 @@ begin
             version = version + case when p_state = 'done' and before.late and state = 'refunding' then 1 else 0 end
         where retailer_id = p_retailer and id = before.payment_id returning * into p;
         perform refund_book(after, p, p_state);
+        if p_state = 'done' and p.split then perform split_refunded(p, after); end if;
         if p_state = 'done' and not before.late then -- the sale may be paid anew
             update payment_sale set paid = greatest(0, paid - before.amount) where retailer_id = p_retailer and sale_id = p.sale_id;
         end if;

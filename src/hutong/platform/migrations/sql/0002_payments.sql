@@ -22,6 +22,7 @@ create table payment (
     refunded bigint not null default 0, refund_pending bigint not null default 0 check (refund_pending >= 0),
     claimed_by uuid, actor text not null, made_at timestamptz not null, changed_at timestamptz not null default now(),
     source uuid, -- the agreement or the authorisation that the money comes from
+    split boolean not null default false, -- shares of it are passed on to brands
     release_rest boolean not null default false, -- of an authorisation: the wallet gives back what this leaves
     check (refunded + refund_pending <= amount), primary key (retailer_id, id)) partition by range (id);
 create index payment_of_store on payment (store_id, id);
@@ -97,16 +98,14 @@ begin
     foreach m in array months loop
         m := date_trunc('month', m);
         if m < date '2000-01-01' or m > current_date + 63 then raise exception 'month % is out of range', m using errcode = '22008'; end if;
-        foreach t in array array['payment', 'payment_sale', 'payment_event', 'payment_refund', 'wallet_notice'] loop
-            col := case t when 'payment_sale' then 'sale_id' when 'payment_event' then 'payment_id' when 'wallet_notice' then 'payment_id' else 'id' end;
+        foreach t in array array['payment', 'payment_sale', 'payment_event', 'payment_refund', 'wallet_notice', 'payment_split'] loop
+            col := case t when 'payment_sale' then 'sale_id' when 'payment_event' then 'payment_id' when 'wallet_notice' then 'payment_id' when 'payment_split' then 'payment_id' else 'id' end;
             perform add_partition(t, to_char(m, 'YYYYMM'), col, uuid_at(m::timestamp at time zone 'UTC')::text,
                                   uuid_at((m + interval '1 month')::timestamp at time zone 'UTC')::text,
                                   case when t in ('payment', 'payment_sale', 'payment_refund') then 'with (fillfactor = 80)' else '' end);
         end loop;
     end loop;
 end $$;
-select ensure_payment_months(array[current_date - 31, current_date, current_date + 31]);
-
 -- Rows of a retailer; its stores read their own. Commands write in the retailer's scope.
 do $$
 declare t text; own text := '(select scope_network()) or retailer_id = any ((select scope_ids(''retailers''))::integer[])';

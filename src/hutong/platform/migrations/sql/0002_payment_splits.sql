@@ -1,0 +1,123 @@
+-- Splits: shares of a payment that are passed on to brands through the wallet. Agreed with the payment, owed when it is paid, done when the
+-- wallet says so. A brand's payable stays open until then, whatever fails.
+
+create table brand_receiver (
+    retailer_id integer not null references retailer, brand_id integer not null references brand, account_id integer not null,
+    kind text not null check (kind in ('userId', 'loginName')), account text not null, name text not null default '',
+    bound_at timestamptz not null default now(), primary key (retailer_id, brand_id, account_id));
+comment on table brand_receiver is 'where a brand receives its shares of a retailer''s payments: an account that is bound at the wallet';
+
+create table payment_split (
+    retailer_id integer not null, payment_id uuid not null, store_id integer not null, account_id integer not null,
+    brands text[] not null, amounts bigint[] not null, passed bigint[] not null default '{}',
+    state text not null check (state in ('agreed', 'owed', 'sending', 'done', 'refused', 'void')),
+    tries integer not null default 0, code text not null default '', due_at timestamptz, leased_until timestamptz,
+    changed_at timestamptz not null default now(), check (cardinality(brands) between 1 and 5 and cardinality(brands) = cardinality(amounts)),
+    primary key (retailer_id, payment_id)) partition by range (payment_id);
+comment on column payment_split.passed is 'what was asked of the wallet for each brand: the agreed share less its part of refunds until then';
+create index payment_split_due on payment_split (due_at) where due_at is not null;
+do $$
+declare t text;
+begin
+    foreach t in array array['brand_receiver', 'payment_split'] loop
+        execute format('alter table %I enable row level security', t);
+        execute format('create policy tenant on %I using ((select scope_network()) or retailer_id = any ((select scope_ids(''retailers''))::integer[]))
+                        with check ((select scope_network()) or retailer_id = any ((select scope_ids(''retailers''))::integer[]))', t);
+    end loop;
+    execute 'create policy of_store on payment_split for select using (store_id = any ((select scope_ids(''stores''))::integer[]))';
+    execute 'create policy brand on brand_receiver for select using (brand_id = any ((select scope_ids(''brands''))::integer[]))';
+end $$;
+grant select, insert, update on brand_receiver, payment_split to hutong_app;
+
+-- A brand's part of what is refunded of a payment: rounded from the total each time, so that all parts together are exact in the end.
+create or replace function split_part_of(share bigint, refunded bigint, amount bigint) returns bigint language sql immutable
+    as $$ select round(share::numeric * refunded / amount)::bigint $$;
+
+-- Books what one brand is owed more (or less, if negative), or what was passed on to it. Step: owed, done, or the refund's id for less.
+create or replace function split_book(s payment_split, brand text, amount bigint, idem text, kind text, from_code text, to_code text, from_kind text, to_kind text, reference uuid)
+returns void language plpgsql as $$
+declare zone text;
+begin
+    if amount = 0 then return; end if;
+    select x.zone into zone from store x where x.retailer_id = s.retailer_id and x.id = s.store_id;
+    perform ledger_post_one(s.retailer_id, ledger_id(reference, idem), (now() at time zone zone)::date, now(), kind, idem, reference, 'posted', null, 'CNY',
+        array[from_code, to_code], array[from_kind, to_kind], array[s.store_id, s.store_id], array[amount, -amount]);
+end $$;
+
+-- In the payment's transaction: what was agreed is owed now, and is passed on after half a minute (the wallet wants 30 seconds).
+create or replace function split_paid(p payment) returns void language plpgsql as $$
+declare s payment_split; n integer;
+begin
+    update payment_split set state = 'owed', due_at = now() + interval '35 seconds', changed_at = now()
+    where retailer_id = p.retailer_id and payment_id = p.id and state = 'agreed' returning * into s;
+    if not found then return; end if;
+    for n in 1..cardinality(s.brands) loop
+        perform split_book(s, s.brands[n], s.amounts[n], p.id::text || ':owed:' || s.brands[n], 'split.owed',
+            'brand_share:' || s.brands[n], 'brand_payable:' || s.brands[n], 'E', 'L', p.id);
+    end loop;
+end $$;
+
+-- In a refund's transaction: the brands give their parts back. Before the split they are owed less; after it the wallet takes it back from them.
+create or replace function split_refunded(p payment, r payment_refund) returns void language plpgsql as $$
+declare s payment_split; n integer; part bigint; wallet text;
+begin
+    select * into s from payment_split where retailer_id = p.retailer_id and payment_id = p.id for update;
+    if not found or s.state in ('agreed', 'void') then return; end if;
+    select a.wallet into wallet from wallet_account a where a.retailer_id = p.retailer_id and a.id = p.account_id;
+    for n in 1..cardinality(s.brands) loop
+        part := split_part_of(s.amounts[n], p.refunded, p.amount) - split_part_of(s.amounts[n], p.refunded - r.amount, p.amount);
+        perform split_book(s, s.brands[n], part, r.id::text || ':split:' || s.brands[n], 'split.returned',
+            case s.state when 'done' then wallet || ':clearing:' || s.account_id else 'brand_payable:' || s.brands[n] end, 'brand_share:' || s.brands[n],
+            case s.state when 'done' then 'A' else 'L' end, 'E', r.id);
+    end loop;
+    if s.state in ('owed', 'refused') and p.refunded = p.amount then
+        update payment_split set state = 'void', due_at = null, changed_at = now() where retailer_id = p.retailer_id and payment_id = p.id;
+    end if;
+end $$;
+
+-- What is to be asked of the wallet is fixed before it is asked: repeated, it is the same request. Answers what was fixed.
+create or replace function split_send(p_retailer integer, p_payment uuid, p_due timestamptz) returns bigint[] language plpgsql as $$
+declare s payment_split; p payment; fixed bigint[];
+begin
+    perform payment_scope(p_retailer);
+    select * into p from payment where retailer_id = p_retailer and id = p_payment for update;
+    select * into s from payment_split where retailer_id = p_retailer and payment_id = p_payment for update;
+    if not found or s.state not in ('owed', 'sending', 'refused') then return null; end if;
+    if s.state = 'owed' and p.refund_pending > 0 then -- wait until it is known what is left to be shared
+        update payment_split set due_at = p_due, leased_until = null where retailer_id = p_retailer and payment_id = p_payment;
+        return null;
+    end if;
+    fixed := s.passed;
+    if s.state <> 'sending' then
+        select array_agg(a - split_part_of(a, p.refunded, p.amount) order by n) into fixed from unnest(s.amounts) with ordinality x (a, n);
+    end if;
+    update payment_split set state = 'sending', passed = fixed, tries = tries + 1, due_at = p_due, leased_until = null, changed_at = now()
+    where retailer_id = p_retailer and payment_id = p_payment;
+    return fixed;
+end $$;
+
+-- The wallet's answer: done, refused (the payable stays open, and it is tried again later or by hand), or nothing clear (due again).
+create or replace function split_answered(p_retailer integer, p_payment uuid, p_state text, p_code text, p_due timestamptz) returns void language plpgsql as $$
+declare s payment_split; n integer; wallet text;
+begin
+    perform payment_scope(p_retailer);
+    update payment_split set state = p_state, code = p_code, due_at = p_due, leased_until = null, changed_at = now()
+    where retailer_id = p_retailer and payment_id = p_payment and state = 'sending' returning * into s;
+    if not found then return; end if;
+    if p_state = 'done' then
+        select a.wallet into wallet from wallet_account a where a.retailer_id = s.retailer_id and a.id = s.account_id;
+        for n in 1..cardinality(s.brands) loop
+            perform split_book(s, s.brands[n], s.passed[n], p_payment::text || ':split:' || s.brands[n], 'split.done',
+                'brand_payable:' || s.brands[n], wallet || ':clearing:' || s.account_id, 'L', 'A', p_payment);
+        end loop;
+    elsif p_state = 'refused' then
+        insert into payment_alarm (retailer_id, store_id, payment_id, kind, message)
+        values (p_retailer, s.store_id, p_payment, 'split', 'the wallet refuses to pass shares on to brands: ' || p_code);
+    end if;
+    insert into payment_event (retailer_id, payment_id, version, store_id, source, kind, state, body)
+    select p_retailer, p_payment, p.version, s.store_id, 'answer', 'split', p_state, jsonb_build_object('code', p_code, 'amounts', s.passed)
+    from payment p where p.retailer_id = p_retailer and p.id = p_payment;
+end $$;
+grant execute on all functions in schema public to hutong_app;
+
+select ensure_payment_months(array[current_date - 31, current_date, current_date + 31]);
