@@ -35,7 +35,7 @@ class Secrets:
         """What was encrypted for this purpose. Raises SecretsLocked if this is another installation's key."""
         try:
             return self._cipher.decrypt(stored[:NONCE_BYTES], stored[NONCE_BYTES:], purpose.encode())
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: it is not even long enough to be one
             raise SecretsLocked(
                 f"What is stored for {purpose} was encrypted with another key: set HUTONG_SECRET_KEY, or put back the file {FILE} "
                 "of the data folder that was there when it was stored."
