@@ -128,6 +128,7 @@ async def is_operator(request: Request) -> bool:
 
 ENTRIES = (
     (Permission.READ_MONITOR, NavigationItem(mark("Monitor"), "/", prefix="/monitor")),
+    (Permission.READ_PAYMENTS, NavigationItem(mark("Payments"), "/payments")),
     (Permission.READ_CATALOG, NavigationItem(mark("Products"), "/catalog/products", prefix="/catalog")),
     (Permission.READ_STORES, NavigationItem(mark("Stores"), "/directory/stores")),
     (Permission.MANAGE_PEOPLE, NavigationItem(mark("People"), "/directory/people")),

@@ -8,7 +8,7 @@ STATES = {
     "waiting": mark("Waiting for the customer. Keep the goods until it is paid."),
     "paid": mark("Paid."),
     "declined": mark("Not paid: it was declined."),
-    "closed": mark("Not paid: the time is over."),
+    "closed": mark("Closed: nothing is paid."),
     "cancelling": mark("Being cancelled. Nothing is paid; begin a new payment when this says cancelled."),
     "cancelled": mark("Cancelled: nothing is paid."),
     "refunding": mark("The money came too late and is on its way back to the customer. Nothing is paid."),

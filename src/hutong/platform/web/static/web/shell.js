@@ -1,5 +1,6 @@
 // Behaviour of every page: theme, wall, menus, confirmation, copying, local times, and htmx's requests.
 
+import { ask } from "/static/web/ask.js";
 import { clock, t, toast } from "/static/web/format.js";
 
 const root = document.documentElement;
@@ -86,30 +87,6 @@ document.addEventListener("submit", (event) => {
     setTimeout(() => delete form.dataset.sent, 3000);
   }
 });
-
-function ask(question) {
-  const dialog = document.createElement("dialog");
-  dialog.className = "dialog";
-  const text = document.createElement("p");
-  text.textContent = question;
-  const form = document.createElement("form");
-  form.method = "dialog";
-  form.className = "actions";
-  for (const [value, label, kind] of [["no", t("Cancel"), "button"], ["yes", t("Yes, go on"), "button danger"]]) {
-    const button = document.createElement("button");
-    Object.assign(button, { value, textContent: label, className: kind });
-    form.append(button);
-  }
-  dialog.append(text, form);
-  document.body.append(dialog);
-  dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      resolve(dialog.returnValue === "yes");
-    });
-  });
-}
 
 document.addEventListener("htmx:configRequest", (event) => {
   event.detail.headers["X-CSRF-Token"] = document.body.dataset.csrf;
