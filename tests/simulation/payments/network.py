@@ -38,6 +38,8 @@ class Rates:
         self.crash = min(0.5, 0.02 * times)
         """An attempt."""
         self.stall = min(0.5, 0.01 * times)
+        self.unheard = 0.002 * times
+        """A commit, of which its process then does not hear."""
         self.two_workers = 0.02 * times
         """A turn of a worker."""
         self.outage = 0.01 * times

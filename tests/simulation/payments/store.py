@@ -71,6 +71,8 @@ class MemoryStore:
         self.sales: dict[UUID, Sale] = {}
         self.notices: set[tuple[UUID, int]] = set()
         self.due: dict[tuple[UUID, UUID | None], DueRow] = {}
+        self.unheard = 0.0
+        """Chance that a commit's answer is lost."""
         self.wake: Callable[[float], None] = lambda when: None
         self.unsure: list[tuple[UUID, float, float]] = []
         """Attempts that were unknown for a while: since when and until when."""
@@ -104,7 +106,7 @@ class MemoryStore:
         await self._way()
         saved = self._save(step, event, origin)
         await pause(0.0)  # committed, and nobody has heard of it
-        return saved
+        return saved and not self._unheard()
 
     def _save(self, step: Step, event: Event, origin: Origin) -> bool:
         after = step.attempt
@@ -213,7 +215,7 @@ class MemoryStore:
         await self._way()
         saved = self._save_refund(step, event, origin)
         await pause(0.0)
-        return saved
+        return saved and not self._unheard()
 
     def _save_refund(self, step: RefundStep, event: RefundEvent, origin: Origin) -> bool:
         after = step.refund
@@ -226,6 +228,9 @@ class MemoryStore:
             payment.refund_pending -= before.amount
             if after.state is RefundState.DONE:
                 payment.refunded += before.amount
+                if not before.late:  # the sale may be paid anew
+                    sale = self.sales[payment.attempt.sale_id]
+                    sale.paid = max(0, sale.paid - before.amount)
                 if before.late and payment.attempt.state is State.REFUNDING:
                     attempt = payment.attempt
                     payment.attempt = replace(attempt, state=State.REFUNDED, version=attempt.version + 1)
@@ -268,6 +273,10 @@ class MemoryStore:
             at = (due - BEGINNING).total_seconds()
             self.due[key] = DueRow(at)
             self.wake(at)
+
+    def _unheard(self) -> bool:
+        """The connection was cut after the commit: tried again on another, the step finds its own version gone by."""
+        return self.clock.random.random() < self.unheard
 
     def _way(self) -> Any:
         """The way to the database."""

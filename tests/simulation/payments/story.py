@@ -69,7 +69,7 @@ class Story:
         self.gateway = Gateway(clock, self.notify)
         self.wallet = SimulatedWallet(clock, self.gateway, self.rates)
         self.store = setting.store(clock)
-        self.store.wake = self._wake_worker
+        self.store.wake, self.store.unheard = self._wake_worker, self.rates.unheard
         self.driver = Driver(self.store, self._wallet_for, lambda: moment(clock.now))
         self.processes = (Process("process 1"), Process("process 2"))
         self._misfortunes()
