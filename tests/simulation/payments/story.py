@@ -32,7 +32,6 @@ class Setting:
     """Share of paid sales of which something is given back."""
     store: type[MemoryStore] = MemoryStore
     notices: bool = True
-    known_notices_judged: bool = True
     bill: bool = True
     passwords: float = 0.25
     cancels: float = 0.06
@@ -332,12 +331,11 @@ class Story:
         if UUID(letter.number[-32:]) not in self.store.payments:
             return  # not ours, or not yet: never ``success``
         attempt = await self.store.load(1, UUID(letter.number[-32:]))
-        kept = await self.store.keep_notice(attempt.id, letter.id)
-        if kept or self.setting.known_notices_judged:
+        if (attempt.id, letter.id) not in self.store.notices:
             if letter.result.returned:
                 await self.store.wake_refunds(attempt.id)
-            else:
-                await self.driver.learn(attempt, Noticed(letter.result), Origin("notice"))
+            await self.driver.learn(attempt, Noticed(letter.result), Origin("notice"))
+            await self.store.keep_notice(attempt.id, letter.id)
         letter.answered = True
 
     def _missing_in_books(self) -> list[str]:
