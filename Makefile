@@ -54,6 +54,10 @@ simulate-payments: setup ## Tell SALES stories of payments under faults (SALES=1
 fuzz: setup ## The generated tests with a hundred times as many examples (half an hour and more)
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -q -n $(WORKERS) --timeout 7200 tests/security $(PYTEST)
 
+.PHONY: conformance
+conformance: setup ## Let Alipay's own SDK and another client judge the sandbox (their environments are made once: minutes, 450 MB)
+	$(BIN)/python conformance/run.py
+
 .PHONY: check
 check: setup ## Style, types, floors and size limits
 	$(BIN)/ruff check

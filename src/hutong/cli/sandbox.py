@@ -44,13 +44,17 @@ def alipay(
             table.add_row(name, default, meaning)
         answers.print(table)
         return
+    from hutong.platform.config import Settings
+    from hutong.platform.telemetry import configure_logging
     from hutong.sandbox import create_sandbox
     from hutong.sandbox.serving import server_of
 
+    configure_logging(Settings())
     sandbox = create_sandbox(
         data=data, seed=seed, speed=speed, switches=of_texts(switch), notify_hosts=tuple(notify_host), admin_open=admin_open, people=people
     )
-    note(f"Sandbox Alipay: gateway http://{host}:{port}/gateway.do, wallet http://{host}:{port}/wallet")
+    note(f"Sandbox Alipay: gateway http://{host}:{port}/gateway.do")
+    note(f"The wallet to open in a browser: http://{host}:{port}/wallet")
     server_of(sandbox, host, port).run()
 
 

@@ -120,7 +120,8 @@ class Authority:
             issue(second, root_key.public_key(), second, root_key, authority=True),
         ]
         issuer = issue(name_of("Sandbox Class 2 R1"), issuer_key.public_key(), first, root_key, authority=True)
-        return Kept(signing.private_text(issuer_key), pem_of(issuer), "".join(map(pem_of, roots)), [])
+        # A blank line between two certificates, as in the real file: a known client splits it there.
+        return Kept(signing.private_text(issuer_key), pem_of(issuer), "\n".join(map(pem_of, roots)), [])
 
     def _issue(self, common: str, key: rsa.RSAPublicKey) -> x509.Certificate:
         kept = self._open

@@ -131,7 +131,8 @@ class Notifier:
         else:
             notification.next_at = self.world.clock.now() + timedelta(seconds=GAPS[notification.sends - 1])
             self.world.agenda.at(notification.next_at, lambda: self.send(notification))
-        log.info("notification", id=notification.id, sends=notification.sends, answer=notification.answers[-1], state=notification.state)
+        if answer != "success":
+            log.info("a notification was not taken", id=notification.id, sends=notification.sends, answer=notification.answers[-1])
         self.world.save(notification)
         self.world.done()
 
