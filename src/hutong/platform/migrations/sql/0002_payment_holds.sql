@@ -68,4 +68,3 @@ begin
     where retailer_id = p_retailer and id = p_id and captured + released + p_amount <= amount;
     if found and (p_rest or before.captured + p_amount = before.amount) then perform hold_book(before, 'finished'); end if;
 end $$;
-grant execute on all functions in schema public to hutong_app;

@@ -118,6 +118,5 @@ begin
     select p_retailer, p_payment, p.version, s.store_id, 'answer', 'split', p_state, jsonb_build_object('code', p_code, 'amounts', s.passed)
     from payment p where p.retailer_id = p_retailer and p.id = p_payment;
 end $$;
-grant execute on all functions in schema public to hutong_app;
 
 select ensure_payment_months(array[current_date - 31, current_date, current_date + 31]);

@@ -189,7 +189,7 @@ end $$;
 -- return names refunds in the same way. Part of the sale's own transaction, before anything that others wait for. Raises HT003; the
 -- conditions stand in the update, so two sales cannot both pass. One place an array: a tender that names something.
 create or replace function claim_payments(scope text, c_retailer integer[], c_store integer[], c_sale uuid[], c_kind smallint[], c_amount bigint[], c_payment uuid[])
-returns void language plpgsql as $$
+returns void language plpgsql set plan_cache_mode = force_generic_plan as $$
 declare claimed integer; back integer;
 begin
     perform set_config('hutong.network', '', true), set_config('hutong.retailers', scope, true),
@@ -276,4 +276,3 @@ begin
     return case when changed > 0 then 'new' else 'known' end;
 end $$;
 
-grant execute on all functions in schema public to hutong_app;

@@ -35,12 +35,14 @@ create table recon_sum (
     retailer_id integer not null, run_id bigint not null, account_id integer not null, day date not null, store_id integer,
     kind text not null check (kind in ('payment', 'refund')), class text not null, lines integer not null, amount bigint not null, receipt bigint not null, fee bigint not null);
 create unique index recon_sum_key on recon_sum (retailer_id, run_id, coalesce(store_id, 0), kind, class);
+create index recon_sum_day on recon_sum (retailer_id, account_id, day, run_id);
 create index recon_sum_store on recon_sum (store_id, day) where store_id is not null;
 comment on table recon_sum is 'By store (null: no store of ours) and class. All classes but in_transit, short and refund_short are of lines of the bill, and sum to it';
 create table recon_brand_sum (
     retailer_id integer not null, run_id bigint not null, day date not null, account_id integer not null, brand_id integer,
     kind text not null check (kind in ('payment', 'refund')), lines integer not null, receipt bigint not null);
 create unique index recon_brand_sum_key on recon_brand_sum (retailer_id, run_id, coalesce(brand_id, 0), kind);
+create index recon_brand_sum_day on recon_brand_sum (retailer_id, account_id, day, run_id);
 create index recon_brand_sum_brand on recon_brand_sum (brand_id, day) where brand_id is not null;
 comment on table recon_brand_sum is 'The bill''s receipts by the brands of the goods that they paid for (null: no brand, or no sale that we know)';
 
