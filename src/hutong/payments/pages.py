@@ -174,7 +174,7 @@ def note_of(row: dict[str, Any]) -> str:
     return gettext(NO_SALE) if now() - datetime.fromisoformat(row["changed_at"]) > UNCLAIMED_AFTER else ""
 
 
-REFUND_UNDER_WAY, IN_A_SALE, NO_SALE = mark("a refund is under way"), mark("in a sale"), mark("no sale yet")
+REFUND_UNDER_WAY, IN_A_SALE, NO_SALE = mark("a refund is under way"), mark("in a sale"), mark("in no sale yet")
 SPANS = (mark("%(span)s ago"), mark("for %(span)s"))
 HELPERS: dict[str, Any] = {
     "state_words": state_words, "method_words": METHODS, "clock_of": clock_of, "how_long": how_long, "note_of": note_of, "message_of": message_of,

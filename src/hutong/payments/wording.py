@@ -48,7 +48,7 @@ AUTHORISATION_STATES: dict[str, tuple[Kind, str]] = {
     "finished": ("idle", mark("Settled")),
 }
 METHODS = {
-    "code": mark("Code"), "face": mark("Face"), "qr": mark("QR code"), "agreement": mark("Agreement"),
+    "code": mark("Scanned code"), "face": mark("Face"), "qr": mark("QR code"), "agreement": mark("Agreement"),
     "authorisation": mark("Held money"),
 }  # fmt: skip
 SOURCES = {

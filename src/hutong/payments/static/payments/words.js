@@ -31,7 +31,7 @@ function note(row) {
   if (row.refund_pending) return t("a refund is under way");
   if (row.state !== "paid" || row.refunded) return "";
   if (row.claimed) return t("in a sale");
-  return row.now - Date.parse(row.changed_at) > UNCLAIMED_AFTER ? t("no sale yet") : "";
+  return row.now - Date.parse(row.changed_at) > UNCLAIMED_AFTER ? t("in no sale yet") : "";
 }
 
 export const STOPPED = ["cancelled", "closed"];
