@@ -29,10 +29,6 @@ NAMES = ["store", "till", "receipt", "time", "code", "quantity", "price", "disco
 GLN = "9529900000015"
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "real: reads a whole real data file through the public API; run with HUTONG_REAL_INPUT=1")
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("real") and not os.environ.get("HUTONG_REAL_INPUT"):
