@@ -84,7 +84,7 @@ async def test_documents_say_what_was_captured(network: Network, with_key: Perso
     till, completed = with_key(network.till.key), now() - timedelta(seconds=5)
     tea, milk = network.products[0], network.products[3]
     first = sale(network, [line(tea), line(milk, 2000)], at=completed)
-    back = return_of(network, first, [1], at=completed + timedelta(seconds=1))  # ids made within a millisecond have no order
+    back = return_of(network, first, [1], at=completed + timedelta(seconds=1))
     for each in (first, back):
         assert (await till.post("/v1/sales", json=each)).status_code == 201
     await until_captured(as_person("operator"), "network", 2 * milk.price)
