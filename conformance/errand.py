@@ -12,6 +12,7 @@ import threading
 import urllib.parse
 import urllib.request
 import zipfile
+from pathlib import Path
 
 _open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
@@ -179,5 +180,5 @@ def bill(sandbox, ask):
 
 def configuration():
     """What the runner wrote for this driver."""
-    with open(sys.argv[1], encoding="utf-8") as file:
+    with Path(sys.argv[1]).open(encoding="utf-8") as file:
         return json.load(file)

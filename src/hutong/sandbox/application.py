@@ -29,6 +29,7 @@ from hutong.sandbox.faults import Faults
 from hutong.sandbox.gateway import Gateway
 from hutong.sandbox.keys import Keys
 from hutong.sandbox.notifications import Notifier
+from hutong.sandbox.pages import Wallet
 from hutong.sandbox.state import World
 from hutong.sandbox.storage import Storage
 from hutong.sandbox.trades import refresh, void
@@ -74,9 +75,8 @@ class Sandbox:
         if options.people and not world.people:
             invent_people(world)
         world.done()
-        self.site = Starlette(
-            routes=[*Apps(world, self.keys).routes(), *Admin(world).routes(), *Controls(world, self.keys, self.faults, self.plug).routes()]
-        )
+        parts = Apps(world, self.keys), Admin(world), Controls(world, self.keys, self.faults, self.plug), Wallet(world, self.plug, from_here)
+        self.site = Starlette(routes=[route for part in parts for route in part.routes()])
 
     def _restore(self) -> None:
         """Go on with the clock and the switches that an earlier process kept; what the options say is newer."""
