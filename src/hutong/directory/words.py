@@ -68,6 +68,8 @@ ACTIONS = {
     "agreement.begin": mark("asked for an agreement"),
     "agreement.end": mark("ended an agreement"),
     "wallet.brand": mark("set where a brand receives its shares"),
+    "books.resolve": mark("resolved a difference in the books"),
+    "books.reopen": mark("opened a difference in the books again"),
     "wallet.add": mark("added a wallet account"),
     "wallet.change": mark("changed a wallet account"),
     "reconciliation.resolve": mark("settled a difference with the wallet's bill"),

@@ -21,8 +21,10 @@ from hutong.payments.live import live_payments
 from hutong.payments.notify import Inbox, notify_routes
 from hutong.payments.openapi import capture_openapi
 from hutong.payments.pages import router as pages
+from hutong.payments.pages_books import router as books_pages
 from hutong.payments.pages_lists import router as list_pages
 from hutong.payments.pages_story import router as story_pages
+from hutong.payments.pages_wallets import router as wallet_pages
 from hutong.payments.progress import openapi_parts
 from hutong.payments.progress import router as streams
 from hutong.payments.reconciliation import Account as BooksAccount
@@ -72,7 +74,7 @@ __all__ = [
 
 capture_routes = [*till_routes, *standing_routes, *notify_routes]
 router = APIRouter()
-for part in (streams, pages, list_pages, story_pages):  # the last has addresses that would take in those of the others
+for part in (streams, pages, list_pages, wallet_pages, books_pages, story_pages):  # the last has addresses that would take in those of the others
     router.include_router(part)
 
 

@@ -34,3 +34,11 @@ from parts group by brand_id, kind"""
 async def sum_by_brand(uow: UnitOfWork, retailer_id: int, account_id: int, day: date, run_id: int) -> None:
     """Write the sums by brand of the lines in ``recon_row``; brand null is what has no brand, or no sale that we know."""
     await uow.execute(BY_BRAND, r=retailer_id, a=account_id, day=day, run=run_id)
+    # A brand that the last working out had something of, and this one has nothing of, must not go on reading that.
+    await uow.execute(
+        """insert into recon_brand_sum (retailer_id, run_id, day, account_id, brand_id, kind, lines, receipt)
+           select distinct :r, cast(:run as bigint), cast(:day as date), cast(:a as integer), s.brand_id, 'payment', 0, 0 from recon_brand_sum s
+           where s.retailer_id = :r and s.account_id = :a and s.day = :day and s.brand_id is not null and s.run_id < :run and not exists (
+               select from recon_brand_sum n where n.retailer_id = :r and n.run_id = :run and n.brand_id = s.brand_id)""",
+        r=retailer_id, a=account_id, day=day, run=run_id,
+    )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import structlog
 
+from hutong.kernel.errors import HutongError
 from hutong.payments.driver import Driver, Origin
 from hutong.payments.machine import Attempt, Noticed
 from hutong.payments.reconciliation.model import ACTOR
@@ -68,9 +69,13 @@ async def ask_about_short(db: Database, wallet_for: AskedFor) -> int:
                where open and class = 'short' and state <> 'asked' and found_at > now() - interval '30 days' order by found_at limit :most""",
             most=MOST,
         )
+    asked = 0
     for row in rows:
-        wallet = await wallet_for(row.account_id)
-        answer = await wallet.query(row.number)
+        try:
+            answer = await (await wallet_for(row.account_id)).query(row.number)
+        except HutongError as error:
+            log.warning("short_not_asked", account=row.account_id, error=error.detail)
+            continue
         match answer:
             case Paid():
                 said = "the wallet says paid"
@@ -81,7 +86,8 @@ async def ask_about_short(db: Database, wallet_for: AskedFor) -> int:
             case _:
                 continue  # no answer: next time
         await _step(db, row.retailer_id, row.id, "asked", said)
-    return len(rows)
+        asked += 1
+    return asked
 
 
 async def _step(db: Database, retailer_id: int, item_id: int, action: str, reason: str) -> None:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import structlog
 
+from hutong.kernel.errors import HutongError
 from hutong.payments.reconciliation.model import Outcome, bill_day, start_of
 from hutong.payments.reconciliation.run import Account, File, alarm, reconcile
 from hutong.payments.reconciliation.times import LOOK_BACK_DAYS, first_look, is_empty, is_late, next_look
@@ -62,12 +63,14 @@ async def fetch_due(db: Database, wallet_for: WalletFor, now: datetime) -> list[
     """Fetch what is due at ``now`` and work out the days; answers what became of each that brought a bill."""
     outcomes = []
     for awaited in await _claim(db, now):
-        outcome = await fetch_day(db, wallet_for, awaited, now)
-        if outcome is None:
-            continue
-        outcomes.append(outcome)
-        if outcome.fresh:
-            outcomes += await _look_back(db, wallet_for, awaited.account, awaited.day)
+        try:
+            outcome = await fetch_day(db, wallet_for, awaited, now)
+            if outcome is not None:
+                outcomes.append(outcome)
+            if outcome is not None and outcome.fresh:
+                outcomes += await _look_back(db, wallet_for, awaited.account, awaited.day)
+        except Exception:  # whatever it was, the other accounts must have their turn; this one comes again in ten minutes
+            log.exception("bill_not_worked_out", account=awaited.account.id, day=str(awaited.day))
     return outcomes
 
 
@@ -77,7 +80,7 @@ async def fetch_day(db: Database, wallet_for: WalletFor, awaited: Awaited, now: 
     said: dict[str, str] = {}
     for kind in awaited.kinds:
         try:
-            content = await (await wallet_for(awaited.account.id)).fetch_bill(awaited.day, KINDS[kind])
+            content = await _fetch(wallet_for, awaited.account, awaited.day, KINDS[kind])
         except WalletUnreachable as error:
             said[kind] = str(error)[:500]
             continue
@@ -96,6 +99,15 @@ async def fetch_day(db: Database, wallet_for: WalletFor, awaited: Awaited, now: 
     for kind, alarmed in awaited.kinds.items():
         await _note(db, awaited, kind, said.get(kind, ""), now, alarmed=alarmed)
     return outcome
+
+
+async def _fetch(wallet_for: WalletFor, account: Account, day: date, kind: str) -> bytes | None:
+    """The bill, or None while there is none. Raises WalletUnreachable, also for an account whose keys cannot be used."""
+    try:
+        wallet = await wallet_for(account.id)
+    except HutongError as error:
+        raise WalletUnreachable(error.detail) from error
+    return await wallet.fetch_bill(day, kind)
 
 
 async def _note(db: Database, awaited: Awaited, kind: str, said: str, now: datetime, *, alarmed: bool) -> None:
@@ -157,7 +169,7 @@ async def _look_back(db: Database, wallet_for: WalletFor, account: Account, day:
         )  # fmt: skip
     for row in rows:
         try:
-            content = await (await wallet_for(account.id)).fetch_bill(row.day) if row.waits else None
+            content = await _fetch(wallet_for, account, row.day, KINDS["trade"]) if row.waits else None
         except WalletUnreachable:
             content = None
         outcome = await reconcile(db, account, row.day, File(content) if content is not None else None)
