@@ -172,6 +172,7 @@ amount.addEventListener("input", () => {
   if (digits.length <= LONGEST_AMOUNT || amount.value.includes(".")) return;
   code.value = digits;
   amount.value = "";
+  code.focus(); // the scanner goes on typing
 });
 at("stop").addEventListener("click", async () => {
   at("stop").disabled = true;
