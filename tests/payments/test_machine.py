@@ -117,7 +117,7 @@ def test_a_success_seen_while_cancelling_belongs_to_the_cancel(event):
 
 
 def test_what_a_cancel_gave_back_is_asked_for_and_booked_with_the_retailers_own_discount():
-    asked = advance(attempt(State.CANCELLING, tries=1), CancelAnswered(Cancelled("refund")), NOW)
+    asked = advance(attempt(State.CANCELLING, tries=1), CancelAnswered(Cancelled("refund"), 0), NOW)
     assert (asked.attempt.state, asked.call, asked.bookings) == (State.CANCELLING, Call.QUERY, ())
     step = advance(asked.attempt, Queried(Closed(True, PAID), 0), NOW)
     assert (step.attempt.state, step.attempt.receipt_amount) == (State.REFUNDED, 950)
@@ -125,13 +125,13 @@ def test_what_a_cancel_gave_back_is_asked_for_and_booked_with_the_retailers_own_
 
 
 def test_a_cancel_that_gave_back_is_believed_where_the_wallet_tells_no_figures():
-    asked = advance(attempt(State.CANCELLING, tries=1), CancelAnswered(Cancelled("refund")), NOW).attempt
+    asked = advance(attempt(State.CANCELLING, tries=1), CancelAnswered(Cancelled("refund"), 0), NOW).attempt
     step = advance(asked, Queried(Closed(False), 0), NOW)
     assert (step.attempt.state, step.attempt.receipt_amount) == (State.REFUNDED, 1_000)
 
 
 def test_a_trade_found_closed_is_asked_about_for_an_earlier_copy_of_the_cancel_may_have_given_back():
-    asked = advance(attempt(State.CANCELLING, tries=1), CancelAnswered(Cancelled("close")), NOW)
+    asked = advance(attempt(State.CANCELLING, tries=1), CancelAnswered(Cancelled("close"), 0), NOW)
     assert asked.call is Call.QUERY
     assert advance(asked.attempt, Queried(Closed(True, PAID), 0), NOW).attempt.state is State.REFUNDED
     unpaid = advance(asked.attempt, Queried(Closed(False), 0), NOW)
@@ -140,25 +140,29 @@ def test_a_trade_found_closed_is_asked_about_for_an_earlier_copy_of_the_cancel_m
 
 def test_a_cancel_without_an_answer_is_repeated_after_growing_pauses():
     state, pauses = attempt(State.CANCELLING, tries=1), []
-    for _ in range(8):
-        waits = advance(state, CancelAnswered(SILENCE), NOW)
+    for _ in range(9):
+        waits = advance(state, CancelAnswered(SILENCE, 0), NOW)
         pauses.append((waits.due - NOW).total_seconds())
         again = advance(waits.attempt, TimePassed(), NOW)
         assert again.call is Call.CANCEL
-        state = replace(again.attempt, tries=again.attempt.tries - 1)  # one try a round
-    assert pauses == [2, 4, 8, 16, 32, 60, 60, 60]
+        state = again.attempt
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+def test_the_silence_of_a_cancel_after_which_others_were_sent_does_not_put_these_off():
+    assert advance(attempt(State.CANCELLING, version=5, tries=3), CancelAnswered(SILENCE, 4), NOW) is None
 
 
 @pytest.mark.parametrize("code", ["TRADE_CANCEL_TIME_OUT", "REASON_TRADE_REFUND_FEE_ERR", "SELLER_BALANCE_NOT_ENOUGH"])
 def test_money_goes_back_by_a_refund_where_the_wallet_will_not_cancel(code):
-    asked = advance(attempt(State.CANCELLING, tries=1), CancelAnswered(CancelRefused(code)), NOW)
+    asked = advance(attempt(State.CANCELLING, tries=1), CancelAnswered(CancelRefused(code), 0), NOW)
     assert asked.call is Call.QUERY
     step = advance(asked.attempt, Queried(PAID, 0), NOW)
     assert (step.attempt.state, step.give_back, step.bookings) == (State.REFUNDING, True, (Booking.LATE,))
 
 
 def test_a_cancel_of_what_the_wallet_has_not_seen_is_watched_after_1_5_30_and_120_minutes():
-    step = advance(attempt(State.CANCELLING, tries=1), CancelAnswered(Cancelled(None)), NOW)
+    step = advance(attempt(State.CANCELLING, tries=1), CancelAnswered(Cancelled(None), 0), NOW)
     pauses = []
     while step.due is not None:
         assert step.attempt.state is State.CANCELLED
@@ -218,7 +222,7 @@ EVENTS = st.lists(
             st.builds(Queried, RESULTS, st.integers(0, 12)),
             st.builds(lambda result: result, RESULTS),  # a query that is up to date
             st.builds(Noticed, RESULTS, st.sampled_from(["notice", "bill"])),
-            st.builds(CancelAnswered, CANCELS),
+            st.builds(CancelAnswered, CANCELS, st.integers(0, 12)),
             st.just(CancelAsked("li")),
             st.just(TimePassed()),
             st.just(GivenBack()),
@@ -289,7 +293,7 @@ def test_every_order_of_the_news_of_a_success_that_was_cancelled_ends_with_the_m
     for name in [*order, "query", "query"]:
         event = {
             "answer": Answered(PAID), "notice": Noticed(PAID), "query": Queried(back, state.version), "bill": Noticed(PAID, "bill"),
-            "cancelled": CancelAnswered(Cancelled("refund")),
+            "cancelled": CancelAnswered(Cancelled("refund"), 0),
         }[name]  # fmt: skip
         step = advance(state, event, NOW)
         if step is not None:

@@ -133,7 +133,7 @@ class Driver:
     async def _call(self, attempt: Attempt, call: Call) -> tuple[Event, Origin]:
         wallet = await self._wallet_for(attempt.account_id)
         if call is Call.CANCEL:
-            return CancelAnswered(await wallet.cancel(attempt.number)), Origin("cancel")
+            return CancelAnswered(await wallet.cancel(attempt.number), attempt.version), Origin("cancel")
         if call is Call.QUERY:
             return Queried(await wallet.query(attempt.number), attempt.version), Origin("query")
         # Only the request's own process knows the customer's code, and it pays by ``pay``; nothing pays a second time.

@@ -134,9 +134,10 @@ class Noticed:
 
 @dataclass(frozen=True, slots=True)
 class CancelAnswered:
-    """The answer to a cancel."""
+    """The answer to a cancel. ``since`` is the attempt's version when it was sent."""
 
     result: CancelResult
+    since: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +189,8 @@ def advance(attempt: Attempt, event: Event, now: datetime) -> Step | None:
             return _learned(attempt, result, now) if since == attempt.version else _noticed(attempt, result, now)
         case Noticed(result):
             return _noticed(attempt, result, now)
+        case CancelAnswered(Unknown(), since) if since != attempt.version:
+            return None  # the silence of a cancel after which others were sent must not put these off
         case CancelAnswered(result):
             return _cancel_answered(attempt, result, now)
         case CancelAsked():
@@ -276,7 +279,7 @@ def _learned_cancelling(attempt: Attempt, result: QueryResult, now: datetime) ->
             return _watch(replace(attempt, state=State.CANCELLED, settling="", watched=0), now)
         case Waiting() | Absent():
             return _cancel(attempt, now, attempt.code)
-    return Step(replace(attempt, tries=attempt.tries + 1), None, _backoff(attempt.tries, now))
+    return Step(attempt, None, _backoff(attempt.tries, now))
 
 
 def _noticed(attempt: Attempt, result: QueryResult, now: datetime) -> Step | None:
@@ -299,7 +302,7 @@ def _cancel_answered(attempt: Attempt, result: CancelResult, now: datetime) -> S
             return _watch(replace(attempt, state=State.CANCELLED, watched=0), now)
         case CancelRefused():
             return Step(replace(attempt, settling="refused", code=result.code), Call.QUERY, _soon(now))
-    return Step(replace(attempt, tries=attempt.tries + 1), None, _backoff(attempt.tries, now))
+    return Step(attempt, None, _backoff(attempt.tries, now))
 
 
 def _time_passed(attempt: Attempt, now: datetime) -> Step | None:
@@ -383,5 +386,5 @@ def _soon(now: datetime) -> datetime:
 
 
 def _backoff(tries: int, now: datetime) -> datetime:
-    """1, 2, 4 … 60 seconds from now."""
-    return now + timedelta(seconds=min(LONGEST_PAUSE, 2 ** min(tries, 6)))
+    """1, 2, 4 … 60 seconds from now, after the first, second, third … try."""
+    return now + timedelta(seconds=min(LONGEST_PAUSE, 2 ** min(max(tries - 1, 0), 6)))

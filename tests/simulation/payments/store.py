@@ -10,10 +10,11 @@ from uuid import UUID
 from hutong.payments.driver import Due, Origin
 from hutong.payments.machine import OPEN, Attempt, Booking, Event, State, Step
 from hutong.payments.refunds import Refund, RefundEvent, RefundState, RefundStep, give_back_id
+from hutong.payments.wallet import Unknown
 from tests.simulation.payments.clock import Clock, pause
 from tests.simulation.payments.gateway import BEGINNING, moment
 
-LEASE_SECONDS = 30
+LEASE_SECONDS = 15
 UNSURE = frozenset({State.SENDING, State.UNKNOWN, State.CANCELLING})
 SETTLED = frozenset({RefundState.DONE, RefundState.REFUSED})
 
@@ -126,7 +127,7 @@ class MemoryStore:
             self._give_back(payment, after)
         if step.alarm:
             payment.alarms += 1
-        self._watch_state(payment, before, after)
+        self._watch_state(payment, before, after, type(getattr(event, "result", None)) is Unknown)
         if self.clock.trace is not None:
             books = " ".join(step.bookings)
             self.clock.say(
@@ -139,11 +140,11 @@ class MemoryStore:
         """Whether the step was worked out from what is there now."""
         return before.version == after.version
 
-    def _watch_state(self, payment: Payment, before: Attempt, after: Attempt) -> None:
+    def _watch_state(self, payment: Payment, before: Attempt, after: Attempt, silence: bool) -> None:
         if before.state is not after.state:
             payment.states.append(after.state)
         if payment.unsure_since is None:
-            if after.state is State.UNKNOWN or (after.state is State.CANCELLING and (after.tries > 1 or after.settling)):
+            if after.state is State.UNKNOWN or (after.state is State.CANCELLING and (silence or after.tries > 1)):
                 payment.unsure_since = self.clock.now
         elif after.state not in UNSURE:
             self.unsure.append((after.id, payment.unsure_since, self.clock.now))
