@@ -170,6 +170,7 @@ async def test_a_customer_who_hesitates_is_stopped_and_tried_again_for_the_same_
         assert (first, second, sale) == ("closed", "paid", same)
 
 
+@pytest.mark.slow
 async def test_a_qr_code_is_shown_until_it_is_paid(counter: Counter, watch: Callable[..., Any]) -> None:
     customer = counter.sandbox.person(balance=100_000, password_above=100_000_000)
     async with watch(counter, "cashier") as page:
@@ -187,6 +188,7 @@ async def test_a_qr_code_is_shown_until_it_is_paid(counter: Counter, watch: Call
         assert await picture.is_hidden()
 
 
+@pytest.mark.slow
 async def test_a_refusal_says_what_to_mend_and_charges_nothing(counter: Counter, watch: Callable[..., Any]) -> None:
     poor = counter.sandbox.person(balance=5, password_above=100_000_000)
     async with watch(counter, "cashier") as page:

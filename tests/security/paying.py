@@ -20,10 +20,7 @@ APPS = {"one": "2021000000000001", "two": "2021000000000002"}
 
 async def open_accounts(stage: "Stage") -> None:
     """An Alipay account for both retailers."""
-    from hutong.sandbox import signing
-
-    private, _ = app_keys()
-    theirs = signing.public_text(signing.private_key(wallet_key()).public_key())
+    private, theirs = app_keys()[0], public_key_of_wallet()
     for name, retailer in (("one", stage.network.one), ("two", stage.network.two)):
         account = AlipayAccount(
             app_id=APPS[name],
@@ -33,6 +30,13 @@ async def open_accounts(stage: "Stage") -> None:
             alipay_public_key=theirs,
         )
         await add_alipay_account(stage.app.state.database, Principal.system("test"), stage.settings, retailer.id, "main", account)
+
+
+def public_key_of_wallet() -> str:
+    """What stands in an account as the wallet's key."""
+    from hutong.sandbox import signing
+
+    return signing.public_text(signing.private_key(wallet_key()).public_key())
 
 
 def fill_payments(stage: "Stage") -> None:

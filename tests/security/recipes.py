@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hutong.kernel.ids import uuid7
+from tests.security.paying import account_of
 from tests.security.stage import EVERYBODY, KEYS, PEOPLE, Stage, soon
 from tests.support import sales
 from tests.support.network import stored
@@ -44,6 +45,10 @@ class Things:
     def of(self, kind: str, there: Callable[[], str]) -> str:
         """A thing that has a UUID for its name."""
         return str(self._thing(kind, there, str(uuid7())))
+
+    @property
+    def wallet_account(self) -> int:
+        return int(self._thing("wallet_account", lambda: account_of(self.stage, self.stage.network.store), 2_000_000_000))
 
     @property
     def retailer(self) -> str:

@@ -27,6 +27,8 @@ from tests.security.recipes import (
     product_list,
     who,
 )
+from tests.security.recipes_books import BOOKS
+from tests.security.recipes_payment_pages import PAYMENT_PAGES
 from tests.security.recipes_payments import PAYMENTS
 from tests.security.stage import KEYS, OUTSIDE
 from tests.support.network import PASSWORD
@@ -120,6 +122,6 @@ WEBHOOK_PAGES: dict[str, Recipe] = {
 }
 PAGES = {
     route: Recipe(each.allowed - BROWSERS_ONLY, each.ask)
-    for route, each in (ACCOUNT | DIRECTORY_PAGES | CATALOG_PAGES | MONITOR_PAGES | WEBHOOK_PAGES).items()
+    for route, each in (ACCOUNT | DIRECTORY_PAGES | CATALOG_PAGES | MONITOR_PAGES | WEBHOOK_PAGES | PAYMENT_PAGES | BOOKS).items()
 }
 RECIPES = DIRECTORY | CATALOG_ROUTES | SALES | PAYMENTS | MONITOR | WEBHOOKS | OPERATIONS | PAGES

@@ -61,8 +61,9 @@ async def add(
         name = typed["code"]
         if not name or len(name) > 32 or name.startswith("-") or not CODE_LETTERS.issuperset(name):
             raise Invalid(mark("The name has small letters, digits and hyphens only, such as main."), field="code")
+        used = {each.gateway for each in await wallet_accounts(database(request), by, retailer_id)}
         account = AlipayAccount(
-            app_id=typed["app_id"], seller_id=typed["seller_id"], gateway=gateway_of(by, settings, typed), notify_url=notify_url(settings),
+            app_id=typed["app_id"], seller_id=typed["seller_id"], gateway=gateway_of(by, settings, typed, used), notify_url=notify_url(settings),
             mode="certificate" if typed["mode"] == "certificate" else "key", private_key=private_key.strip(),
             alipay_public_key=alipay_public_key.strip(), app_certificate=app_certificate.strip(), alipay_certificate=alipay_certificate.strip(),
             root_certificate=root_certificate.strip(),
@@ -110,9 +111,9 @@ async def _switch(request: Request, account_id: int, by: Principal, *, on: bool)
     return RedirectResponse(f"/payments/wallets?done={'on' if on else 'off'}", status_code=303)
 
 
-def gateway_of(by: Principal, settings: Settings, typed: dict[str, str]) -> str:
-    """The address that requests go to. A retailer chooses among Alipay's own; others are the operator's to name, or a trial's."""
-    if typed["gateway"] in {address for address, _ in GATEWAYS}:
+def gateway_of(by: Principal, settings: Settings, typed: dict[str, str], used: set[str]) -> str:
+    """The address that requests go to. A retailer chooses among Alipay's own and those it uses; others are the operator's to name, or a trial's."""
+    if typed["gateway"] in {address for address, _ in GATEWAYS} | used:
         return typed["gateway"]
     if typed["gateway"] == OTHER and names_gateways(by, settings):
         return typed["other_gateway"]
@@ -139,6 +140,6 @@ async def page_of(
     problems: list[str] = list(error.extra.get("problems", ())) if error else []
     return render(
         request, "payments/wallets.html", by, status_code=error.status if error else 200, tab="wallets", accounts=accounts, names=names, places=places,
-        notice=notice, error=error, problems=problems, typed=typed or {}, gateways=GATEWAYS, other=OTHER, others=names_gateways(by, settings),
+        notice=notice, error=error, problems=problems, typed=typed or {}, gateways=GATEWAYS, used=sorted({each.gateway for each in accounts} - {address for address, _ in GATEWAYS}), other=OTHER, others=names_gateways(by, settings),
         failed=failed, reason=reason, host=urlsplit(settings.base_url).netloc, notify=notify_url(settings), **HELPERS, **tabs_for(by),
     )  # fmt: skip
