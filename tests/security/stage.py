@@ -19,6 +19,7 @@ from hutong.kernel.gs1 import check_digit
 from hutong.kernel.ids import uuid7
 from hutong.platform.config import Settings
 from hutong.sales.books import book_news
+from tests.security.bookkeeping import fill_books
 from tests.security.paying import fill_payments, open_accounts
 from tests.support import sales
 from tests.support.network import PASSWORD, PASSWORD_HASH, Network, Store, insert_network, known_key, stored
@@ -177,6 +178,7 @@ async def open_stage(postgres: SharedPostgres, folder: Path) -> AsyncIterator[St
                 stack.push_async_callback(client.aclose)
             await open_accounts(stage)
             fill_payments(stage)
+            fill_books(stage)
             await trade(stage)
             yield stage
 

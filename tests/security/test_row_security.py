@@ -15,6 +15,7 @@ TENANT_COLUMNS = ("retailer_id", "store_id", "brand_id")
 NO_ROW_SECURITY = {"alembic_version": "the schema's version; the program's role cannot read it"}
 LEDGER = (
     "sale", "sale_line", "sale_tender", "sale_key", "price", "event", "audit", "account", "posting", "entry", "account_day", "ledger_day",
+    "bill_file", "recon_run", "recon_sum", "recon_brand_sum", "recon_elsewhere", "recon_item", "recon_step", "recon_terms",
 )  # fmt: skip
 """Append-only: what is wrong is corrected by a further row."""
 ATTRIBUTED = {("sale_line", "brand_id")}
@@ -30,7 +31,7 @@ DEFINERS = {
     "ledger_check_resolution",
 }
 """Functions that run with the owner's rights: they take dates and numbers only, or are triggers, which nobody can call."""
-WRITTEN_BY_CAPTURE = {"sale_line", "product_hour", "brand_minute", "brand_day", "usual_brand", "account"}
+WRITTEN_BY_CAPTURE = {"sale_line", "product_hour", "brand_minute", "brand_day", "usual_brand", "account", "recon_brand_sum"}
 """A retailer's trade in a brand's goods, and what it owes to a brand: its own rows, which name the brand."""
 SHARED = {
     "retailer": "everybody in the network may know who its retailers are",
