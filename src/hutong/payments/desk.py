@@ -69,6 +69,7 @@ class Desk:
         outlet, till_id, till = await self.place(wish.store, wish.till, by, Permission.TAKE_PAYMENTS)
         check_id(wish.id, "id")
         check_id(wish.sale, "sale", oldest=timedelta(days=30))
+        await self._sources.check_brands(outlet.retailer_id, {share.brand for share in wish.shares})
         method, wallet = _method(wish)
         source = await self._sources.find(outlet.retailer_id, wish.method) if method in ("agreement", "authorisation") else None
         account_id = source.account_id if source is not None else await self.wallets.active(outlet.retailer_id, wallet)

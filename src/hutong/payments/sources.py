@@ -1,9 +1,10 @@
 """Where the money of a charge without a code comes from, and where payments are: the small look-ups of the desk."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
-from hutong.kernel.errors import NotFound
+from hutong.kernel.errors import Invalid, NotFound
 from hutong.payments.errors import AgreementUnusable
 from hutong.payments.wire import ByAgreement, ByAuthorisation, ByCode, ByQr
 from hutong.platform.database import Database
@@ -52,6 +53,15 @@ class Sources:
         if not usable:
             raise AgreementUnusable("It is not in force: ask the customer to pay in another way.", state=row.state)
         return MoneySource(row.account_id, row.reference)
+
+    async def check_brands(self, retailer_id: int, codes: Collection[str]) -> None:
+        """Raises Invalid unless all of these are brands: what nobody owns could neither be booked nor passed on."""
+        if not codes:
+            return
+        async with self._database.read(Scope.of_retailer(retailer_id)) as reader:
+            known = {row.code for row in await reader.rows("select code from brand where code = any (:codes)", codes=list(codes))}
+        if unknown := sorted(set(codes) - known):
+            raise Invalid(f"There is no brand {unknown[0]}.", field="shares")
 
     async def place_of(self, payment_id: UUID, scope: Scope) -> PaymentPlace:
         """Where a payment is, if the scope sees it. Raises NotFound."""

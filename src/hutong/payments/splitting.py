@@ -26,7 +26,8 @@ from hutong.platform.tasks import cancel
 
 POLL_SECONDS = 1.0
 AT_ONCE = 8
-CALL_SECONDS = 13
+CALL_SECONDS = 35
+"""Longer than any call: while one may be under way, none that says something else is sent."""
 PAUSES = (60, 300, 1_800, 7_200, 21_600)
 """Seconds between tries of a split that the wallet refuses or does not answer clearly; the last repeats."""
 
@@ -39,7 +40,7 @@ TRADE = """select p.trade_no, (select array_agg(r.kind || ' ' || r.account order
         join brand b on b.code = x.code join brand_receiver r on r.retailer_id = s.retailer_id and r.brand_id = b.id and r.account_id = s.account_id) as receivers
     from payment_split s join payment p on p.retailer_id = s.retailer_id and p.id = s.payment_id where s.retailer_id = %s and s.payment_id = %s"""
 SEND = "select split_send(%s, %s, %s)"
-ANSWERED = "select split_answered(%s, %s, %s, %s, %s)"
+ANSWERED = "select split_answered(%s, %s, %s, %s, %s, %s)"
 
 log = structlog.get_logger(__name__)
 
@@ -56,21 +57,28 @@ class Splitter:
     async def run(self) -> None:
         """Look for what is due for ever; an outage only delays."""
         while True:
+            taken = 0
             try:
-                await self.turn()
+                taken = await self.turn()
             except Exception as error:  # noqa: BLE001 - what is due must be looked at when it is over
                 log.warning("splits_cannot_be_looked_at", error=str(error) or type(error).__name__)
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(POLL_SECONDS if taken < AT_ONCE else 0.01)
 
     async def turn(self) -> int:
         """Work off what is due now, once; answers how much that was."""
         rows = await self._store.network_rows(CLAIM, (LEASE_SECONDS, AT_ONCE))
-        await asyncio.gather(*(self._pass_on(*row) for row in rows))
+        await asyncio.gather(*(self._look(*row) for row in rows))
         return len(rows)
 
     async def finish(self) -> None:
         """End what is under way; leases end by themselves."""
         await cancel(*self._running)
+
+    async def _look(self, retailer_id: int, payment_id: UUID, account_id: int, brands: Sequence[str], tries: int) -> None:
+        try:
+            await self._pass_on(retailer_id, payment_id, account_id, brands, tries)
+        except Exception as error:  # noqa: BLE001 - its lease ends, and it is looked at again; the others go on
+            log.warning("split_not_looked_at", payment=str(payment_id), error=str(error) or type(error).__name__)
 
     async def _pass_on(self, retailer_id: int, payment_id: UUID, account_id: int, brands: Sequence[str], tries: int) -> None:
         trade = await self._store.row(TRADE, retailer_id, payment_id)
@@ -83,17 +91,21 @@ class Splitter:
             return
         parts = [_part(receiver, amount) for receiver, amount in zip(receivers, amounts, strict=True) if amount]
         wallet = await self._wallet_for(account_id)
-        result = await splits.split(wallet.client, trade["trade_no"], f"{payment_id.hex}S", parts, last=True)
+        number = f"{payment_id.hex}S"
+        result = await splits.split(wallet.client, trade["trade_no"], number, parts, last=True)
         if isinstance(result, splits.Split):
-            await self._answer(retailer_id, payment_id, "done", "", tries)
+            if not await self._answer(retailer_id, payment_id, "done", "", tries):
+                at = await _time_of(wallet, trade["trade_no"], number)
+                await self._answer(retailer_id, payment_id, "done" if at else "sending", "", tries, at)
         elif isinstance(result, Declined):
             await self._answer(retailer_id, payment_id, "refused", result.code, tries)
         else:
             await self._answer(retailer_id, payment_id, "sending", result.reason[:100], tries)
 
-    async def _answer(self, retailer_id: int, payment_id: UUID, state: str, code: str, tries: int) -> None:
+    async def _answer(self, retailer_id: int, payment_id: UUID, state: str, code: str, tries: int, at: datetime | None = None) -> bool:
+        """Write the wallet's answer down; False if it takes the wallet's time of the split to do so."""
         due = None if state == "done" else self._now() + timedelta(seconds=PAUSES[min(tries, len(PAUSES) - 1)])
-        await self._store.value(ANSWERED, (retailer_id, payment_id, state, code, due))
+        return bool(await self._store.value(ANSWERED, (retailer_id, payment_id, state, code, due, at)))
 
 
 async def bind_brand(
@@ -132,6 +144,13 @@ async def bind_brand(
         )  # fmt: skip
         await uow.record(by.actor, "wallet.brand", retailer_id=retailer_id, subject=f"brand:{brand}", detail={"kind": kind})
         await uow.commit()
+
+
+async def _time_of(wallet: AlipayWallet, trade_no: str, number: str) -> datetime | None:
+    """When the wallet carried a split out, by its clock; None if it does not say."""
+    found = await splits.query_split(wallet.client, trade_no, number)
+    times = [part.at for part in found.parts if part.at is not None] if isinstance(found, splits.SplitState) else []
+    return max(times, default=None)
 
 
 def _part(receiver: str, amount: int) -> splits.Part:
