@@ -183,3 +183,15 @@ def test_without_the_plug_no_bill_is_fetched(sandbox: RunningSandbox, merchant: 
         merchant.http.get(url)
     sandbox.plug()
     assert merchant.http.get(url).status_code == 200
+
+
+def test_the_hour_and_the_links_life_are_switches(sandbox: RunningSandbox, merchant: Merchant, number: str, day: str) -> None:
+    traded(sandbox, merchant, number)
+    sandbox.advance(16 * 3600)
+    assert merchant.call(ASK, {"bill_type": "trade", "bill_date": day})["sub_code"] == "isp.bill_not_exist", "it is four in the morning"
+    sandbox.switch(bill_hour=3, bill_link_seconds=5)
+    url = address(merchant, day)
+    sandbox.advance(4)
+    assert merchant.http.get(url).status_code == 200
+    sandbox.advance(2)
+    assert merchant.http.get(url).status_code == 403

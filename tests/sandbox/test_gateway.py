@@ -176,3 +176,10 @@ def test_an_apps_key_can_be_changed_without_a_gap_and_the_wallets_too(sandbox: R
 def test_a_huge_body_and_other_verbs_are_refused(sandbox: RunningSandbox, merchant: Merchant) -> None:
     assert merchant.http.post(sandbox.gateway, content=b"a=" + b"x" * 2**20).status_code == 413
     assert merchant.http.put(sandbox.gateway).status_code == 405
+
+
+@pytest.mark.parametrize("awkward", [True, False])
+def test_a_field_that_breaks_counters_of_braces_can_be_had(sandbox: RunningSandbox, merchant: Merchant, awkward: bool) -> None:
+    sandbox.switch(awkward_text=awkward)
+    assert ("sandbox_note" in merchant.query("a")) is awkward
+    assert (merchant.last.count(b'"sign"') > 1 or merchant.last.count(b'\\"sign') > 0) is awkward

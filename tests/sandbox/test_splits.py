@@ -66,6 +66,7 @@ def test_at_once_is_all_or_nothing_and_later_is_each_on_its_own(
 ) -> None:
     bind(merchant, "2088111")
     sandbox.ask("PATCH", f"/apps/{sandbox.app_id}", {"gateway_url": listener.url})
+    sandbox.switch(asynchronous_split_seconds=20)
     trade_no = paid(sandbox, merchant, f"{number}a")
     parts = (("2088111", "1.00"), ("2088999", "1.00"))
     assert merchant.call(SETTLE, request(trade_no, "s1", *parts))["sub_code"] == "ACQ.ROYALTY_RECEIVER_INVALID"
@@ -77,7 +78,9 @@ def test_at_once_is_all_or_nothing_and_later_is_each_on_its_own(
         return [each["state"] for each in found["royalty_detail_list"]]
 
     assert states() == ["PROCESSING", "PROCESSING"]
-    sandbox.advance(6)
+    sandbox.advance(19)
+    assert states() == ["PROCESSING", "PROCESSING"]
+    sandbox.advance(2)
     assert states() == ["SUCCESS", "FAIL"]
     assert [form["msg_type"] for form in listener.forms] == ["ASYNC_SETTLE_RESULT"] and merchant.notice_is_genuine(listener.forms[0])
     assert merchant.call(SETTLE, request(trade_no, "s2", ("2088111", "1.00")))["sub_code"] == "ACQ.INVALID_PARAMETER", "modes do not mix"
