@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from hutong.payments.words import DECLINED
 from hutong.payments.words import STATES as MESSAGES
 from hutong.platform.web import mark
 from hutong.platform.web.i18n import gettext
@@ -156,6 +157,7 @@ def script_words() -> dict[str, Any]:
     return {
         "states": {state: {"kind": kind, "word": gettext(text)} for state, (kind, text) in STATES.items()},
         "messages": {state: gettext(text) for state, text in MESSAGES.items()},
+        "declined": {who: gettext(text) for who, text in DECLINED.items()},
         "methods": {method: gettext(text) for method, text in METHODS.items()},
         "refunded": {"whole": gettext(REFUNDED_WHOLE), "part": gettext(REFUNDED_PART)},
     }

@@ -8,9 +8,10 @@ import { t } from "/static/web/format.js";
 import { Refused, call } from "./api.js";
 import { Progress } from "./progress.js";
 import { uuid7 } from "./uuid7.js";
-import { span, words } from "./words.js";
+import { messageOf, span, words } from "./words.js";
 
 const LONGEST_AMOUNT = 12; // more digits than this are a customer's code that was scanned into the wrong field
+const CODE = /^(\d{16,24}|fp[0-9A-Za-z]{33})$/;
 const root = document.getElementById("take");
 const at = (name) => document.getElementById(`take-${name}`);
 const [form, amount, code, till] = ["form", "amount", "code", "till"].map(at);
@@ -72,7 +73,7 @@ async function send() {
       return follow(payment);
     } catch (error) {
       if (error instanceof Refused && error.status !== 503 && error.status !== 429 && error.status < 500) return refused(error);
-      show({ state: "unknown", amount: wish.amount, message: t("No connection to the network just now. It is tried again by itself, and charged once.") });
+      show({ state: "unknown", amount: wish.amount, said: t("No connection to the network just now. It is tried again by itself, and charged once.") });
     }
     await new Promise((done) => setTimeout(done, wait));
   }
@@ -109,15 +110,15 @@ let shown = null;
 function show(payment) {
   shown = payment;
   const { kind, word } = words.states[payment.state];
+  const decided = payment.decided ?? false;
   form.hidden = true;
   const panel = at("progress");
   panel.hidden = false;
-  panel.dataset.is = kind;
+  panel.dataset.is = decided && payment.state !== "paid" ? "bad" : kind; // here anything but paid is loud
   panel.dataset.state = payment.state;
   at("sum").textContent = money(payment.amount, "CNY");
   if (at("state").textContent !== word) at("state").textContent = word;
-  at("words").textContent = payment.message ?? words.messages[payment.state];
-  const decided = payment.decided ?? false;
+  at("words").textContent = payment.said ?? messageOf(payment);
   const scan = payment.qr && !decided;
   at("picture").hidden = !scan;
   if (scan && !at("picture").src) at("picture").src = `/payments/${payment.id}/qr.svg`;
@@ -162,7 +163,8 @@ form.addEventListener("submit", (event) => {
     wrong("amount", "");
     return code.focus();
   }
-  wrong("code", "");
+  wrong("code", CODE.test(typed) ? "" : t("This is no payment code; ask the customer to open the wallet's payment page and scan again."));
+  if (!CODE.test(typed)) return void (code.value = "");
   begin({ type: "code", code: typed }, again ?? undefined);
 });
 at("qr").addEventListener("click", () => begin({ type: "qr" }, again ?? undefined));
@@ -206,7 +208,7 @@ const remembered = localStorage.getItem(TILL);
 if ([...till.options].some((option) => option.value === remembered)) till.value = remembered;
 current = kept();
 if (current) {
-  show({ state: "unknown", amount: current.wish.amount, message: t("Looking up how it stands…") });
+  show({ state: "unknown", amount: current.wish.amount, said: t("Looking up how it stands…") });
   follow(null);
 } else amount.focus();
 root.dataset.ready = "";

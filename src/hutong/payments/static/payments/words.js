@@ -25,6 +25,9 @@ export function stateOf(row) {
   return { kind: row.refunded >= row.amount ? "idle" : "good", word: refundedWord(row) };
 }
 
+/** What the cashier should do, in the page's language (the API answers in that of whoever is signed in). */
+export const messageOf = (row) => (row.state === "declined" && words.declined[row.who_fixes]) || words.messages[row.state] || "";
+
 export const UNCLAIMED_AFTER = 15 * 60_000;
 
 function note(row) {
@@ -52,7 +55,7 @@ export function writersFor({ currency, zone }) {
     method: (method) => words.methods[method] ?? method,
     kind: (row) => stateOf(row).kind,
     word: (row) => stateOf(row).word,
-    message: (row) => words.messages[row.state] ?? "",
+    message: messageOf,
     some: (count) => (count ? "some" : "none"),
     "how-long": howLong,
     note,
