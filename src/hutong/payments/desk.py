@@ -71,7 +71,7 @@ class Desk:
         check_id(wish.sale, "sale", oldest=timedelta(days=30))
         await self._sources.check_brands(outlet.retailer_id, {share.brand for share in wish.shares})
         method, wallet = _method(wish)
-        source = await self._sources.find(outlet.retailer_id, wish.method) if method in ("agreement", "authorisation") else None
+        source = await self._sources.find(outlet.retailer_id, outlet.id, wish.method) if method in ("agreement", "authorisation") else None
         account_id = source.account_id if source is not None else await self.wallets.active(outlet.retailer_id, wallet)
         number = f"S{outlet.id}T{till_id}_{wish.id.hex}"
         attempt = Attempt(

@@ -92,7 +92,7 @@ class Holder:
             hold = replace(step.hold, version=step.hold.version + 1)
             if step.call is None:
                 return hold
-            event, origin = await self._call(hold, step.call), Origin("query")
+            event, origin = await self._call(hold, step.call, step.amount), Origin("query")
         return hold
 
     async def _save(self, step: HoldStep, event: HoldEvent, origin: Origin) -> bool:
@@ -105,7 +105,7 @@ class Holder:
             )
         )  # fmt: skip
 
-    async def _call(self, hold: Hold, call: HoldCall) -> HoldEvent:
+    async def _call(self, hold: Hold, call: HoldCall, amount: int) -> HoldEvent:
         client = (await self._wallet_for(hold.account_id)).client
         wish = freeze_of(hold, "", "")
         match call:
@@ -114,7 +114,7 @@ class Holder:
             case HoldCall.UNDO:
                 return HoldUndone(await authorisations.undo_freeze(client, wish.number, wish.request, "not wanted any more"))
             case HoldCall.RELEASE:
-                return HoldReleased(await authorisations.release(client, hold.auth_no, f"{hold.id.hex}R", hold.rest, "the rest"))
+                return HoldReleased(await authorisations.release(client, hold.auth_no, f"{hold.id.hex}R", amount, "the rest"))
 
     # what is due ---------------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,10 @@ from hutong.payments.wallet import Absent, Declined, QrCode, Unknown
 SOON_SECONDS = 13
 ASK_SECONDS = 4
 GIVE_UP_SECONDS = {"code": 60, "qr": 180}
+EXPIRES_AFTER = {"code": 120, "qr": 180}
+"""When the wallet gives it up by itself: what is given up here must not be confirmed, or scanned, long afterwards."""
+HELD_SECONDS = 21_600
+"""How often what is held is asked about: nobody tells surely that the wallet gave it back, as it does in the end."""
 LONGEST_PAUSE = 60
 
 
@@ -125,11 +129,12 @@ HoldEvent = HoldAnswered | HoldQueried | HoldUndone | HoldReleased | HoldEndAske
 
 @dataclass(frozen=True, slots=True)
 class HoldStep:
-    """Commit ``hold`` first, then make ``call``. ``due`` is when to look again by itself."""
+    """Commit ``hold`` first, then make ``call``. ``due`` is when to look again by itself; ``amount`` is what is to be released."""
 
     hold: Hold
     call: HoldCall | None = None
     due: datetime | None = None
+    amount: int = 0
 
 
 def advance_hold(hold: Hold, event: HoldEvent, now: datetime) -> HoldStep | None:
@@ -147,7 +152,7 @@ def advance_hold(hold: Hold, event: HoldEvent, now: datetime) -> HoldStep | None
             if hold.state in UNDECIDED:
                 return _undo(hold, now)
             if hold.state is HoldState.HELD:
-                return HoldStep(replace(hold, state=HoldState.RELEASING, tries=0), HoldCall.RELEASE, _soon(now))
+                return _release(hold, hold.rest, now)
             return None
         case HoldTimePassed():
             return _time_passed(hold, now)
@@ -160,24 +165,29 @@ def _answered(hold: Hold, result: FreezeResult | QrCode, now: datetime) -> HoldS
         case QrCode():
             return _ask_again(replace(hold, state=HoldState.WAITING, qr=result.content), now)
         case Declined():
-            return HoldStep(replace(hold, state=HoldState.DECLINED, code=result.code))
+            # A request that was doubled on its way is refused the second time, for its code is used up: only a query tells.
+            return HoldStep(replace(hold, state=HoldState.UNKNOWN, code=result.code), HoldCall.QUERY, _soon(now))
         case Unknown():
             return _ask_again(replace(hold, state=HoldState.UNKNOWN), now) if hold.state is HoldState.SENDING else None
     return _queried(hold, result, now)
 
 
 def _queried(hold: Hold, result: FreezeQueryResult, now: datetime) -> HoldStep | None:
-    if hold.state is HoldState.RELEASING and isinstance(result, FreezeOver):
+    if hold.state in (HoldState.RELEASING, HoldState.HELD) and isinstance(result, FreezeOver):
         return _over(hold)
     if hold.state is HoldState.RELEASING and isinstance(result, Frozen):
-        return HoldStep(replace(hold, tries=hold.tries + 1), HoldCall.RELEASE, _soon(now))
+        return _release(hold, result.rest, now)  # by the wallet's count: a capture that came late is in it, and went back by a refund
+    if hold.state is HoldState.HELD:
+        return _held(hold, now)
     if hold.state not in UNDECIDED:
         return None
     match result:
         case Frozen():
-            return HoldStep(replace(hold, state=HoldState.HELD, auth_no=result.auth_no, buyer_ref=result.payer, code=""))
+            return _held(replace(hold, state=HoldState.HELD, auth_no=result.auth_no, buyer_ref=result.payer, code=""), now)
         case FreezeWaiting():
-            return _ask_again(replace(hold, state=HoldState.WAITING, auth_no=result.auth_no or hold.auth_no), now)
+            return _ask_again(replace(hold, state=HoldState.WAITING, auth_no=result.auth_no or hold.auth_no, code=""), now)
+        case Absent() if hold.code:
+            return HoldStep(replace(hold, state=HoldState.DECLINED))
         case FreezeOver():
             return HoldStep(replace(hold, state=HoldState.CANCELLED))
     return _ask_again(replace(hold, state=HoldState.UNKNOWN if hold.state is HoldState.SENDING else hold.state), now)
@@ -193,7 +203,7 @@ def _undone(hold: Hold, result: FreezeUndone | Declined | Unknown, now: datetime
         case FreezeUndone():
             return HoldStep(replace(hold, state=HoldState.CANCELLED))
         case Declined() if hold.auth_no:
-            return HoldStep(replace(hold, state=HoldState.RELEASING, tries=0), HoldCall.RELEASE, _soon(now))
+            return _release(hold, hold.rest, now)
     return HoldStep(replace(hold, tries=hold.tries + 1), None, _backoff(hold.tries, now))
 
 
@@ -213,9 +223,19 @@ def _time_passed(hold: Hold, now: datetime) -> HoldStep | None:
         return HoldStep(asked, HoldCall.QUERY, _soon(now))
     if hold.state is HoldState.CANCELLING:
         return HoldStep(replace(hold, tries=hold.tries + 1), HoldCall.UNDO, _soon(now))
-    if hold.state is HoldState.RELEASING:
+    if hold.state in (HoldState.RELEASING, HoldState.HELD):
         return HoldStep(hold, HoldCall.QUERY, _soon(now))
-    return None
+    return HoldStep(hold)
+
+
+def _held(hold: Hold, now: datetime) -> HoldStep:
+    return HoldStep(hold, None, now + timedelta(seconds=HELD_SECONDS))
+
+
+def _release(hold: Hold, amount: int, now: datetime) -> HoldStep:
+    """Give ``amount`` fen back. Repeated, it has one number, so it happens once."""
+    tries = hold.tries + 1 if hold.state is HoldState.RELEASING else 0
+    return HoldStep(replace(hold, state=HoldState.RELEASING, tries=tries), HoldCall.RELEASE, _soon(now), amount)
 
 
 def _over(hold: Hold) -> HoldStep:
@@ -242,7 +262,7 @@ def _backoff(tries: int, now: datetime) -> datetime:
 
 def freeze_of(hold: Hold, title: str, store: str) -> Freeze:
     """What is asked of the wallet, under our number for it; the operation's number is the same, for there is one of a kind."""
-    return Freeze(hold.number, f"{hold.id.hex}F", hold.amount, title, store)
+    return Freeze(hold.number, f"{hold.id.hex}F", hold.amount, title, store, EXPIRES_AFTER[hold.method])
 
 
 __all__ = [

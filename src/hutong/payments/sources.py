@@ -33,8 +33,11 @@ class Sources:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def find(self, retailer_id: int, method: ByCode | ByQr | ByAgreement | ByAuthorisation) -> MoneySource:
-        """The source that a charge names. Raises NotFound; AgreementUnusable if it was ended, or nothing is held any more."""
+    async def find(self, retailer_id: int, store_id: int, method: ByCode | ByQr | ByAgreement | ByAuthorisation) -> MoneySource:
+        """The source that a charge at this store names: an agreement is the retailer's, an authorisation the store's where it was held.
+
+        Raises NotFound; AgreementUnusable if it was ended, or nothing is held any more.
+        """
         async with self._database.read(Scope.of_retailer(retailer_id)) as reader:
             if isinstance(method, ByAgreement):
                 row = await reader.row(
@@ -43,8 +46,9 @@ class Sources:
                 usable = row is not None and row.state == "active"
             elif isinstance(method, ByAuthorisation):
                 row = await reader.row(
-                    "select account_id, auth_no as reference, state from authorisation where id = :id", id=method.authorisation
-                )
+                    "select account_id, auth_no as reference, state from authorisation where id = :id and store_id = :store",
+                    id=method.authorisation, store=store_id,
+                )  # fmt: skip
                 usable = row is not None and row.state == "held"
             else:
                 raise NotFound

@@ -57,14 +57,16 @@ begin
 end $$;
 
 -- A payment took its part of what was held; with p_rest the wallet gives what is left back by itself. In the payment's transaction.
+-- It may be known only when the rest was released: then that was less than it seemed.
 create or replace function hold_captured(p_retailer integer, p_id uuid, p_amount bigint, p_rest boolean) returns void language plpgsql as $$
 declare before authorisation;
 begin
     select * into before from authorisation where retailer_id = p_retailer and id = p_id for update;
     if not found then return; end if;
     update authorisation set captured = captured + p_amount, changed_at = now(), version = version + 1,
-        released = case when p_rest then amount - captured - p_amount else released end,
-        state = case when p_rest or captured + p_amount = amount then 'finished' else state end
-    where retailer_id = p_retailer and id = p_id and captured + released + p_amount <= amount;
+        released = case when p_rest or state = 'finished' then amount - captured - p_amount else released end,
+        state = case when p_rest or captured + p_amount = amount then 'finished' else state end,
+        due_at = case when p_rest or captured + p_amount = amount then null else due_at end
+    where retailer_id = p_retailer and id = p_id and captured + case state when 'finished' then 0 else released end + p_amount <= amount;
     if found and (p_rest or before.captured + p_amount = before.amount) then perform hold_book(before, 'finished'); end if;
 end $$;

@@ -269,8 +269,13 @@ begin
         where retailer_id = p_retailer and account_id = p_account and number = p_number and state in ('signing', 'active');
         get diagnostics changed = row_count;
     elsif p_kind = 'authorisation' then
-        update authorisation set due_at = now() where retailer_id = p_retailer and account_id = p_account and number = p_number
-            and state in ('sending', 'unknown', 'waiting', 'cancelling', 'releasing');
+        -- Money that is set aside after all was given up goes back: it is undone once more.
+        update authorisation set due_at = now(), leased_until = null, changed_at = now(),
+            version = version + case when state in ('declined', 'cancelled') then 1 else 0 end, tries = 0,
+            state = case when state in ('declined', 'cancelled') then 'cancelling' else state end
+        where retailer_id = p_retailer and account_id = p_account and number = p_number
+            and (state in ('sending', 'unknown', 'waiting', 'cancelling', 'releasing', 'held')
+                 or state in ('declined', 'cancelled') and p_body->>'notify_type' = 'fund_auth_freeze' and p_body->>'status' = 'SUCCESS');
         get diagnostics changed = row_count;
     end if;
     return case when changed > 0 then 'new' else 'known' end;
