@@ -20,7 +20,8 @@ from hutong.payments.refunds import Refund, RefundEvent, RefundState, RefundStep
 from hutong.payments.wallet import Notice
 from hutong.platform.database import APP_ROLE, Database, is_outage, session_options
 
-LEASE_SECONDS = 30
+LEASE_SECONDS = 15
+"""From the claim to the first step, which sets its own time: no longer, for it is what a worker that dies costs its payments."""
 LONGEST_WORK = 20.0
 """Seconds for a step in all, waiting for a connection included; the server itself ends a statement after 15."""
 NOBODY = UUID(int=0)
