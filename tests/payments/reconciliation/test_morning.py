@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from hutong.kernel.ids import uuid7
-from hutong.payments.reconciliation import Account, Outcome, bill_day, fetch_due, give_back_long
+from hutong.payments.reconciliation import Account, File, Outcome, bill_day, fetch_due, give_back_long, reconcile
 from hutong.payments.reconciliation.times import first_look, is_late, next_look
 from hutong.payments.wallet import Charge, Paid, WalletUnreachable
 from hutong.platform.database import Database
@@ -150,6 +150,7 @@ async def test_a_damaged_bill_is_fetched_again_and_a_day_without_trade_needs_non
     [mended] = await fetch_due(database, desk.get, first_look(DAY) + timedelta(minutes=10))
     assert mended.agrees and mended.fresh
     assert books.balances()[f"alipay:balance:{books.account.id}"] == 9_940
+    assert books.owner.execute("select settled, moved, unsettled from recon_run order by id desc limit 1").fetchone() == (9_940, 9_940, [])
     desk.answers = {}
     late = first_look(DAY + timedelta(days=1))
     assert await fetch_due(database, desk.get, late) == []
@@ -168,6 +169,23 @@ async def test_movements_that_are_damaged_leave_the_days_payments_alone(database
     assert isinstance(outcome, Outcome) and outcome.agrees and outcome.movements_problem
     waiting = books.owner.execute("select kind from bill_watch where done_at is null").fetchall()
     assert waiting == [("movements",)]
+
+
+async def test_what_the_account_moved_is_compared_with_the_bill_number_by_number(database: Database, books: Books) -> None:
+    one, two = books.payment(10_000), books.payment(20_000)
+    moves = [
+        (one.number, 10_000, "在线支付"),
+        (one.number, -60, "收费"),
+        (two.number, 19_990, "在线支付"),
+        (two.number, -120, "收费"),
+        (one.number, -3_000, "分账"),
+    ]
+    content = zipped(details=movements_text(moves, DAY))
+    outcome = await reconcile(database, books.account, DAY, File(bill([one, two], DAY)), File(content))
+    assert outcome.agrees
+    found = books.owner.execute("select settled, moved, unsettled from recon_run").fetchone()
+    assert found == (26_810, 29_810, [{"number": two.number, "bill": 19_880, "moved": 19_870}])
+    assert books.balances()[f"alipay:balance:{books.account.id}"] == 26_810
 
 
 async def test_another_account_is_another_day_in_the_books(database: Database, books: Books) -> None:

@@ -8,8 +8,9 @@ from typing import Protocol
 import structlog
 
 from hutong.kernel.errors import HutongError
+from hutong.payments.reconciliation.files import Account, File, alarm
 from hutong.payments.reconciliation.model import Outcome, bill_day, start_of
-from hutong.payments.reconciliation.run import Account, File, alarm, reconcile
+from hutong.payments.reconciliation.run import reconcile
 from hutong.payments.reconciliation.times import LOOK_BACK_DAYS, first_look, is_empty, is_late, next_look
 from hutong.payments.wallet import WalletUnreachable
 from hutong.platform.database import Database

@@ -10,8 +10,9 @@ from hutong.payments.accounts import Wallets
 from hutong.payments.driver import Driver
 from hutong.payments.reconciliation.evidence import ask_about_short, give_back_long
 from hutong.payments.reconciliation.fetching import Awaited, fetch_day, fetch_due
+from hutong.payments.reconciliation.files import Account, File
 from hutong.payments.reconciliation.model import Outcome, bill_day
-from hutong.payments.reconciliation.run import Account, File, reconcile, standing
+from hutong.payments.reconciliation.run import reconcile, standing
 from hutong.payments.store import PostgresStore
 from hutong.platform.config import Settings
 from hutong.platform.database import Database

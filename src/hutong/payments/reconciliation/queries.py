@@ -128,7 +128,7 @@ async def item_place(reader: Reader, item_id: int) -> Any:
 async def day_runs(reader: Reader, account_id: int, day: date) -> Sequence[Any]:
     """Every working out of a day, newest first, with the file that it used."""
     return await reader.rows(
-        """select r.id, r.at, r.actor, r.settled, r.changed, r.next_known, r.fee_rate, f.fetched_at, f.source, f.lines, encode(f.sha256, 'hex') as sha256
+        """select r.id, r.at, r.actor, r.settled, r.moved, r.unsettled, r.changed, r.next_known, r.fee_rate, f.fetched_at, f.source, f.lines, encode(f.sha256, 'hex') as sha256
            from recon_run r join bill_file f on f.retailer_id = r.retailer_id and f.id = r.file_id
            where r.account_id = :account and r.day = :day order by r.id desc limit 20""",
         account=account_id, day=day,

@@ -7,40 +7,19 @@ from datetime import date
 from hashlib import sha256
 from typing import Any
 
-import structlog
-
 from hutong.payments.alipay.bills import Bill, BillDamaged
 from hutong.payments.ledger import Place
 from hutong.payments.reconciliation.booking import book_fees, book_items, book_settlement
 from hutong.payments.reconciliation.brands import sum_by_brand
+from hutong.payments.reconciliation.files import Account, File, alarm, check_owner, keep_file, kept_file, reject_file
 from hutong.payments.reconciliation.model import ACTOR, NOT_IN_BILL, Outcome, Sums, yuan
-from hutong.payments.reconciliation.staging import stage_movements, stage_trades
+from hutong.payments.reconciliation.movements import MovementsDamaged, SecondLeg, second_leg, unsettled
+from hutong.payments.reconciliation.staging import stage_trades
 from hutong.platform.database import Database, UnitOfWork
 from hutong.platform.scope import Scope
 
 MOST_ITEMS = 20_000
 """Differences of one day: more, and the file is not this account's, or the day not this day's."""
-
-log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A bill as it came: bytes that are to be read, or the id of a kept file whose they are."""
-
-    content: bytes
-    source: str = "download"
-    id: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """The wallet account whose books these are."""
-
-    id: int
-    retailer_id: int
-    wallet: str = "alipay"
-    seller_id: str = ""
 
 
 async def reconcile(
@@ -55,11 +34,11 @@ async def reconcile(
     except _SameAsBefore:
         return await standing(db, account, day)
     except MovementsDamaged as damage:
-        await _reject(db, account, day, "movements", movements, str(damage))
+        await reject_file(db, account, day, "movements", movements, str(damage))
         outcome = await reconcile(db, account, day, trades, None, actor) if trades is not None else await standing(db, account, day)
         return replace(outcome, movements_problem=str(damage))
     except BillDamaged as damage:
-        await _reject(db, account, day, "trade", trades, str(damage))
+        await reject_file(db, account, day, "trade", trades, str(damage))
         return replace(await standing(db, account, day), problem=str(damage))
 
 
@@ -75,8 +54,8 @@ async def _reconcile(db: Database, account: Account, day: date, trades: File | N
         bill = Bill(trades.content)
         lines = await stage_trades(uow, bill)
         check_owner(bill, account, day)
-        file_id = await _keep(uow, account, day, "trade", trades, lines)
-        settled, movements_id = await _settled(uow, account, day, movements)
+        file_id = await keep_file(uow, account, day, "trade", trades, lines)
+        leg = await second_leg(uow, account, day, movements)
         next_known = bool(await uow.value(
             """select exists (select from recon_run where retailer_id = :r and account_id = :a and day = cast(:day as date) + 1)
                    or exists (select from bill_watch where retailer_id = :r and account_id = :a and day = cast(:day as date) + 1
@@ -96,13 +75,9 @@ async def _reconcile(db: Database, account: Account, day: date, trades: File | N
             next=next_known,
             rate=terms,
         )
-        outcome = await _write(uow, account, day, _Found(file_id, movements_id, settled, next_known, rate), actor)
+        outcome = await _write(uow, account, day, _Found(file_id, leg, next_known, rate), actor)
         await uow.commit()
     return outcome
-
-
-class MovementsDamaged(BillDamaged):
-    """The file of the account's movements cannot be believed; that of payments may be."""
 
 
 class _SameAsBefore(Exception):
@@ -114,8 +89,7 @@ class _Found:
     """What was used and learned on the way."""
 
     file_id: int
-    movements_id: int | None
-    settled: int | None
+    leg: SecondLeg
     next_known: bool
     rate: int | None
 
@@ -130,7 +104,7 @@ async def _write(uow: UnitOfWork, account: Account, day: date, found: _Found, ac
                   sum(coalesce(fee, 0))::bigint as fee from recon_row group by 1, 2, 3 order by 1, 2, 3"""
     )
     sums = _sums(rows)
-    digest = sha256(json.dumps([[*map(list, map(tuple, rows))], found.settled, found.next_known]).encode()).digest()
+    digest = sha256(json.dumps([[*map(list, map(tuple, rows))], found.leg.settled, found.leg.moved, found.next_known]).encode()).digest()
     last = await uow.row(
         "select * from recon_run where retailer_id = :r and account_id = :a and day = :day order by id desc limit 1",
         r=account.retailer_id, a=account.id, day=day,
@@ -138,11 +112,12 @@ async def _write(uow: UnitOfWork, account: Account, day: date, found: _Found, ac
     changed = _changes(last, sums, found)
     run_id = await uow.value(
         """insert into recon_run (retailer_id, account_id, day, file_id, movements_file_id, actor, payments, paid, refunds, refunded, fee, settled,
-                                  next_known, fee_rate, changed, digest)
-           values (:r, :a, :day, :file, :movements, :actor, :payments, :paid, :refunds, :refunded, :fee, :settled, :next, :rate,
+                                  moved, unsettled, next_known, fee_rate, changed, digest)
+           values (:r, :a, :day, :file, :movements, :actor, :payments, :paid, :refunds, :refunded, :fee, :settled, :moved, cast(:unsettled as jsonb), :next, :rate,
                    cast(:changed as jsonb), :digest) returning id""",
-        r=account.retailer_id, a=account.id, day=day, file=found.file_id, movements=found.movements_id, actor=actor, payments=sums.payments,
-        paid=sums.paid, refunds=sums.refunds, refunded=sums.refunded, fee=sums.fee, settled=found.settled, next=found.next_known,
+        r=account.retailer_id, a=account.id, day=day, file=found.file_id, movements=found.leg.file_id, actor=actor, payments=sums.payments,
+        paid=sums.paid, refunds=sums.refunds, refunded=sums.refunded, fee=sums.fee, settled=found.leg.settled, moved=found.leg.moved,
+        unsettled=json.dumps(await unsettled(uow, found.leg, sums)), next=found.next_known,
         rate=found.rate, changed=json.dumps(changed), digest=digest,
     )  # fmt: skip
     items = await uow.rows(
@@ -159,8 +134,8 @@ async def _write(uow: UnitOfWork, account: Account, day: date, found: _Found, ac
         if row.class_ not in NOT_IN_BILL:
             fees[row.store_id] = fees.get(row.store_id, 0) + row.fee
     await book_fees(uow, place, day, run_id, fees)
-    if found.settled is not None:
-        await book_settlement(uow, place, day, run_id, found.settled)
+    if found.leg.settled is not None:
+        await book_settlement(uow, place, day, run_id, found.leg.settled)
     await book_items(uow, place, day, items)
     await _alarm(uow, account, day, items)
     outcome = await _standing(uow, account, day)
@@ -189,8 +164,8 @@ def _changes(last: Any, sums: Sums, found: _Found) -> dict[str, Any]:
     for name in Sums.__slots__:
         if getattr(before, name) != getattr(sums, name):
             changed[name] = [getattr(before, name), getattr(sums, name)]
-    if last.settled != found.settled:
-        changed["settled"] = [last.settled, found.settled]
+    if last.settled != found.leg.settled:
+        changed["settled"] = [last.settled, found.leg.settled]
     return changed
 
 
@@ -232,93 +207,6 @@ async def _alarm(uow: UnitOfWork, account: Account, day: date, items: Sequence[A
     await alarm(
         uow, account, f"The bill of {day} and the books differ: {said}, {yuan(amount)} yuan", {"day": str(day), "items": len(grave)}
     )
-
-
-async def alarm(uow: UnitOfWork, account: Account, message: str, detail: dict[str, Any]) -> None:
-    """Write down that people must look at something."""
-    await uow.execute(
-        "insert into payment_alarm (retailer_id, kind, message, detail) values (:r, 'reconciliation', :message, cast(:detail as jsonb))",
-        r=account.retailer_id, message=message, detail=json.dumps(detail | {"account": account.id}),
-    )  # fmt: skip
-
-
-# Files ---------------------------------------------------------------------------------------------------------------
-
-
-def check_owner(bill: Bill, account: Account, day: date) -> None:
-    """Raises BillDamaged if the bill says that it is another account's, or of another day."""
-    if bill.day and bill.day != f"{day:%Y%m%d}":
-        raise BillDamaged(f"it is the bill of {bill.day}, not of {day}")
-    if bill.account and account.seller_id and bill.account not in (account.seller_id, account.seller_id.removesuffix("0156")):
-        raise BillDamaged(f"it is the bill of the account {bill.account}, not of {account.seller_id}")
-
-
-async def kept_file(uow: UnitOfWork, account: Account, day: date, kind: str) -> File | None:
-    """The last file of a day that is believed."""
-    row = await uow.row(
-        """select id, content, source from bill_file where retailer_id = :r and account_id = :a and day = :day and kind = :kind and problem = ''
-           order by id desc limit 1""",
-        r=account.retailer_id, a=account.id, day=day, kind=kind,
-    )  # fmt: skip
-    return None if row is None else File(bytes(row.content), row.source, row.id)
-
-
-async def _keep(uow: UnitOfWork, account: Account, day: date, kind: str, file: File, lines: int, problem: str = "") -> int:
-    if file.id is not None:
-        return file.id
-    row = await uow.row(
-        """insert into bill_file (retailer_id, account_id, day, kind, sha256, content, lines, problem, source)
-           values (:r, :a, :day, :kind, :sha, :content, :lines, :problem, :source)
-           on conflict (retailer_id, account_id, day, kind, sha256) do nothing returning id""",
-        r=account.retailer_id, a=account.id, day=day, kind=kind, sha=sha256(file.content).digest(), content=file.content, lines=lines,
-        problem=problem, source=file.source,
-    )  # fmt: skip
-    if row is not None:
-        return int(row.id)
-    return int(await uow.value(
-        "select id from bill_file where retailer_id = :r and account_id = :a and day = :day and kind = :kind and sha256 = :sha",
-        r=account.retailer_id, a=account.id, day=day, kind=kind, sha=sha256(file.content).digest(),
-    ))  # fmt: skip
-
-
-async def _reject(db: Database, account: Account, day: date, kind: str, file: File | None, problem: str) -> None:
-    """Keep a file that is not believed, with the reason, and tell people, once."""
-    log.error("bill_rejected", account=account.id, day=str(day), kind=kind, problem=problem)
-    if file is None or file.id is not None:
-        return
-    async with db.work(Scope.of_retailer(account.retailer_id)) as uow:
-        known = await uow.value(
-            "select id from bill_file where retailer_id = :r and account_id = :a and day = :day and kind = :kind and sha256 = :sha",
-            r=account.retailer_id, a=account.id, day=day, kind=kind, sha=sha256(file.content).digest(),
-        )  # fmt: skip
-        if known is not None:
-            return
-        await _keep(uow, account, day, kind, file, 0, problem)
-        await alarm(uow, account, f"The bill of {day} is rejected: {problem}", {"day": str(day), "bill": kind})
-        await uow.commit()
-
-
-SETTLING = (
-    "在线支付", "交易付款", "交易", "支付", "退款", "交易退款", "收费", "服务费", "退费", "退服务费", "分账", "交易分账", "分账退回",
-)  # fmt: skip
-"""Movements of the account that come from payments; withdrawals, transfers and deposits are the retailer's own."""
-
-
-async def _settled(uow: UnitOfWork, account: Account, day: date, file: File | None) -> tuple[int | None, int | None]:
-    """What payments, refunds and fees moved on the wallet account by its own bill; and the file's id."""
-    if file is None:
-        return None, None
-    bill = Bill(file.content)
-    try:
-        lines = await stage_movements(uow, bill)
-        check_owner(bill, account, day)
-    except BillDamaged as damage:
-        raise MovementsDamaged(str(damage)) from None
-    file_id = await _keep(uow, account, day, "movements", file, lines)
-    settled = await uow.value(
-        "select coalesce(sum(amount), 0)::bigint from movement_stage where kind = any (cast(:kinds as text[]))", kinds=list(SETTLING)
-    )
-    return int(settled), file_id
 
 
 # How a day stands ----------------------------------------------------------------------------------------------------
