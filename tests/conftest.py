@@ -6,6 +6,7 @@ Async tests need no mark: anyio runs them (and async fixtures) on asyncio.
 import json
 import os
 import secrets
+import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -20,7 +21,7 @@ from hypothesis import settings as hypothesis_settings
 from hutong.platform.config import Settings
 from hutong.platform.database import Database
 from tests.support.network import Network, insert_network, stored
-from tests.support.postgres import SharedPostgres, stop_if_unused
+from tests.support.postgres import SharedPostgres, run_folder, stop_if_unused
 from tests.support.server import RunningServer, start_server
 
 hypothesis_settings.register_profile(
@@ -36,9 +37,17 @@ hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "hutong"))
 Person = Callable[[str], httpx.AsyncClient]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Tests' folders lie beside the test server: pytest's own lie in one that each further run of anybody closes to PostgreSQL's user."""
+    if not hasattr(config, "workerinput") and config.option.basetemp is None:
+        config.option.basetemp = run_folder()
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """The last process of the last run stops the test server."""
     if not hasattr(config, "workerinput"):
+        shutil.rmtree(run_folder(), ignore_errors=True)
         stop_if_unused()
 
 

@@ -53,6 +53,12 @@ def home() -> Path:
     return on_disk if (on_disk / "pg" / "postmaster.pid").exists() or not _memory_to_spare() else in_memory
 
 
+def run_folder() -> Path:
+    """Where this run's tests have their folders; gone with it, and those of killed runs with the next that is alone."""
+    home().mkdir(parents=True, exist_ok=True)
+    return home() / f"run-{os.getpid()}"
+
+
 def _homes() -> tuple[Path, Path]:
     name = f"hutong-tests-{os.geteuid()}-{hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:8]}"
     return MEMORY / name, Path(tempfile.gettempdir()) / name
@@ -158,6 +164,9 @@ def _start() -> EmbeddedPostgres:
         relaxed.touch()
     if alone:
         _drop_left_over(server.database_url("postgres"))
+        for folder in home().glob("run-*"):
+            if not psutil.pid_exists(int(folder.name.removeprefix("run-"))):
+                shutil.rmtree(folder, ignore_errors=True)
     return server
 
 
