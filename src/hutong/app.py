@@ -209,4 +209,6 @@ async def _place(reader: Reader, grant: Grant) -> Place | None:
     row = await reader.row(PLACE_QUERIES[grant.place], id=grant.store_id or grant.brand_id or grant.retailer_id)
     if row is None:
         return None
+    if not watches and grant.place == "store" and Permission.READ_PAYMENTS in grant.permissions:
+        return Place(role, row.name_zh, row.name_en, f"/payments/stores/{row.code}")
     return Place(role, row.name_zh, row.name_en, f"/monitor/{grant.place}s/{row.code}" if watches else "")

@@ -42,6 +42,7 @@ async def test_everybody_is_led_to_their_own_page(client, as_person, network):
         "operator": "/monitor",
         "office": f"/monitor/retailers/{network.one.code}",
         "manager": f"/monitor/stores/{network.store.gln}",
+        "cashier": f"/payments/stores/{network.store.gln}",
         "brand": f"/monitor/brands/{network.brands[0].code}",
         "nobody": "/places",
     }

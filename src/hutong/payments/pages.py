@@ -185,7 +185,8 @@ HELPERS: dict[str, Any] = {
 
 def tabs_for(by: Principal) -> dict[str, Any]:
     """Which of the tabs above payments' pages a person sees."""
-    return {"manages_wallets": by.anywhere(Permission.MANAGE_WALLETS)}
+    scope = by.scope_for(Permission.READ_PAYMENTS)
+    return {"manages_wallets": by.anywhere(Permission.MANAGE_WALLETS), "sees_agreements": scope.network or bool(scope.retailers)}
 
 
 def database(request: Request) -> Database:

@@ -57,6 +57,7 @@ def answer(request: Request, by: Principal, tab: str, rows: Any, given: str, **c
         cursor=given,
         next_cursor=further,
         at=now(),
+        ends=by.anywhere(Permission.TAKE_PAYMENTS),
         **context,
         **HELPERS,
         **tabs_for(by),
