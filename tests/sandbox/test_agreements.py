@@ -115,3 +115,33 @@ def test_a_periodic_agreement_keeps_its_dates_and_sums(sandbox: RunningSandbox, 
     assert charge("e", "1.01") == "ACQ.CYCLE_PAY_TOTAL_FEE_EXCEED"
     assert charge("f", "0.50") == "paid"
     assert charge("g", "0.10") == "ACQ.CYCLE_PAY_TOTAL_TIMES_EXCEED"
+
+
+def test_a_charge_may_be_taken_on_and_carried_out_later(
+    sandbox: RunningSandbox, merchant: Merchant, listener: Listener, number: str
+) -> None:
+    sandbox.switch(asynchronous_charge_seconds=20)
+    signed = sandbox.sign(person := sandbox.person(balance=900), asked(merchant, number)["pageRedirectionData"])
+
+    def charge(letter: str, amount: str) -> dict:
+        business = {
+            "out_trade_no": number + letter, "total_amount": amount, "subject": "S", "product_code": "GENERAL_WITHHOLDING",
+            "agreement_params": {"agreement_no": signed["agreement_no"]}, "pay_params": {"async_type": "NORMAL_ASYNC"},
+        }  # fmt: skip
+        return merchant.call("alipay.trade.pay", business, notify_url=listener.url)
+
+    node = charge("a", "5.00")
+    assert (node["code"], node["async_payment_mode"]) == ("10003", "NORMAL_ASYNC_PAYMENT")
+    with pytest.raises(AssertionError, match="TRADE_STATUS_ERROR"):
+        sandbox.approve(node["trade_no"])
+    charge("b", "500.00")
+    sandbox.advance(19)
+    assert merchant.query(f"{number}a")["trade_status"] == "WAIT_BUYER_PAY" and sandbox.people()[person]["balance"] == 900
+    sandbox.advance(2)
+    assert merchant.query(f"{number}a")["trade_status"] == "TRADE_SUCCESS" and sandbox.people()[person]["balance"] == 400
+    assert merchant.query(f"{number}b")["trade_status"] == "TRADE_CLOSED"
+    assert [form["out_trade_no"] for form in listener.forms] == [f"{number}a"]
+    charge("c", "1.00")
+    sandbox.end_agreement(person, signed["token"])
+    sandbox.advance(21)
+    assert merchant.query(f"{number}c")["trade_status"] == "TRADE_CLOSED", "it was ended in between"

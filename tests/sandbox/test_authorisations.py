@@ -136,3 +136,15 @@ def test_a_capture_names_the_right_authorisation_product_and_buyer(sandbox: Runn
     assert wrong["sub_code"] == "ACQ.PRE_AUTH_PROD_CODE_INCONSISTENT"
     assert captured(merchant, f"{number}3", node["auth_no"], "1.00", buyer_id="2088")["sub_code"] == "ACQ.TRADE_BUYER_NOT_MATCH"
     assert detail(merchant, number)["rest_amount"] == "100.00"
+
+
+def test_people_may_react_to_a_freeze_by_themselves(sandbox: RunningSandbox, merchant: Merchant, number: str) -> None:
+    quick = sandbox.person(balance=15_000, password_above=0, reaction="approve")
+    unwilling = sandbox.person(balance=15_000, reaction="decline")
+    merchant.call(FREEZE, order(f"{number}a", auth_code=sandbox.code(quick)))
+    made = merchant.call("alipay.fund.auth.order.voucher.create", order(f"{number}b"))
+    sandbox.scan(unwilling, made["code_value"])
+    assert detail(merchant, f"{number}a")["order_status"] == detail(merchant, f"{number}b")["order_status"] == "INIT"
+    sandbox.advance(6)
+    assert detail(merchant, f"{number}a")["order_status"] == "AUTHORIZED"
+    assert detail(merchant, f"{number}b")["order_status"] == "CLOSED"

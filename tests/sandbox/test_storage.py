@@ -44,6 +44,24 @@ def test_everything_is_there_again_after_a_restart(tmp_path: Path) -> None:
         merchant.http.close()
 
 
+def test_what_was_under_way_is_finished_by_the_next_process(tmp_path: Path) -> None:
+    with running_sandbox(tmp_path, speed=0, switches={"refund_takes": 60}) as sandbox:
+        merchant = Merchant(sandbox)
+        person = sandbox.person(balance=5_000, reaction="approve", reaction_seconds=60, password_above=2_000)
+        merchant.pay("paid", "10.00", sandbox.code(person))
+        assert merchant.refund("paid", "4.00", "r1")["fund_change"] == "N"
+        merchant.pay("waits", "21.00", sandbox.code(person))
+        merchant.http.close()
+    with running_sandbox(tmp_path) as sandbox:
+        merchant = Merchant(sandbox)
+        sandbox.advance(61)
+        ask = {"out_trade_no": "paid", "out_request_no": "r1"}
+        assert merchant.call("alipay.trade.fastpay.refund.query", ask)["refund_status"] == "REFUND_SUCCESS"
+        assert merchant.query("waits")["trade_status"] == "TRADE_SUCCESS"
+        assert sandbox.people()[person]["balance"] == 5_000 - 1_000 + 400 - 2_100
+        merchant.http.close()
+
+
 @pytest.mark.slow
 def test_a_killed_sandbox_loses_nothing_that_it_answered(tmp_path: Path) -> None:
     answered: dict[str, str] = {}

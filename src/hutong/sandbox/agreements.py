@@ -7,9 +7,10 @@ from datetime import UTC, date, datetime, timedelta
 from hutong.sandbox.calls import PAGES, Call, Node, Refused, fen, invalid, method
 from hutong.sandbox.charging import charge
 from hutong.sandbox.clock import BEIJING, beijing_text
-from hutong.sandbox.notifications import tell
+from hutong.sandbox.notifications import tell, tell_trade
 from hutong.sandbox.records import Agreement, PeriodRule, Person, Trade
 from hutong.sandbox.state import World
+from hutong.sandbox.trades import close, refresh
 
 PRODUCTS = {"GENERAL_WITHHOLDING_P": "GENERAL_WITHHOLDING", "CYCLE_PAY_AUTH_P": "CYCLE_PAY_AUTH"}
 """What an agreement is for, and the product that charges by it."""
@@ -61,7 +62,8 @@ def _period(call: Call, product: str) -> PeriodRule | None:
     rule = call.part("period_rule_params")
     try:
         kind, period, first = str(rule["period_type"]), int(rule["period"]), date.fromisoformat(str(rule["execute_time"])[:10])
-    except (KeyError, ValueError):
+        payments = int(rule.get("total_payments") or 0)
+    except (KeyError, ValueError, TypeError):
         raise invalid("period_rule_params不完整") from None
     if kind not in ("DAY", "MONTH") or period < (SHORTEST_DAYS if kind == "DAY" else 1) or (kind == "MONTH" and first.day > LAST_DAY):
         raise invalid("period_rule_params不合法")
@@ -70,7 +72,7 @@ def _period(call: Call, product: str) -> PeriodRule | None:
         raise invalid("single_amount不能为空")
     return PeriodRule(
         period_type="DAY" if kind == "DAY" else "MONTH", period=period, execute_on=first.isoformat(),
-        total_payments=int(rule.get("total_payments") or 0), **amounts,
+        total_payments=payments, **amounts,
     )  # fmt: skip
 
 
@@ -160,8 +162,8 @@ def unsign(call: Call) -> Node:
     return {}
 
 
-def charge_by(call: Call, trade: Trade) -> Person:
-    """Take the trade's money by the call's agreement; answers whose it was. Raises Refused."""
+def agreement_of_charge(call: Call, trade: Trade) -> Agreement:
+    """The agreement that a charge names, if it allows that charge now; the trade names it and its person. Raises Refused."""
     world, agreement_no = call.world, str(call.part("agreement_params").get("agreement_no", ""))
     agreement = next((each for each in _of_seller(call) if agreement_no and each.agreement_no == agreement_no), None)
     if agreement is None:
@@ -174,8 +176,13 @@ def charge_by(call: Call, trade: Trade) -> Person:
         raise Refused("ACQ.AGREEMENT_ERROR")
     if agreement.period is not None:
         _check_period(world, agreement, agreement.period, trade.total)
+    trade.agreement_no, trade.buyer_id = agreement_no, agreement.person_id
+    return agreement
+
+
+def take(world: World, agreement: Agreement, trade: Trade) -> Person:
+    """Charge the trade's money; answers whose it was. Raises Refused where it is short."""
     person = world.people[agreement.person_id]
-    trade.agreement_no, trade.buyer_id = agreement_no, person.id
     charge(world, trade, person)
     agreement.charges += 1
     agreement.charged += trade.total
@@ -184,6 +191,27 @@ def charge_by(call: Call, trade: Trade) -> Person:
         agreement.period.execute_on = following(agreement.period).isoformat()
     world.save(agreement)
     return person
+
+
+def schedule(world: World, trade: Trade) -> None:
+    """Carry out in a while a charge that was taken on."""
+    moment = trade.created_at + timedelta(seconds=world.switches.asynchronous_charge_seconds)
+    world.later(moment, lambda: take_later(world, trade))
+
+
+def take_later(world: World, trade: Trade) -> None:
+    """A charge that was taken on and is carried out now, if the trade is still open and the agreement still there."""
+    agreement = next((each for each in world.agreements.values() if each.agreement_no == trade.agreement_no), None)
+    if agreement is None or refresh(world, trade).state != "WAIT_BUYER_PAY":
+        return
+    try:
+        if agreement.state != "NORMAL":
+            raise Refused("ACQ.AGREEMENT_STATUS_NOT_NORMAL")
+        take(world, agreement, trade)
+        tell_trade(world, trade)
+    except Refused as refusal:
+        trade.unpaid_reason = refusal.sub_code
+        close(world, trade)
 
 
 def _check_period(world: World, agreement: Agreement, rule: PeriodRule, amount: int) -> None:

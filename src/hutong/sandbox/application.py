@@ -14,7 +14,6 @@ import structlog
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
-from hutong.sandbox import authorisations
 from hutong.sandbox import methods as methods
 from hutong.sandbox import switches as switching
 from hutong.sandbox.admin import Admin
@@ -30,9 +29,9 @@ from hutong.sandbox.gateway import Gateway
 from hutong.sandbox.keys import Keys
 from hutong.sandbox.notifications import Notifier
 from hutong.sandbox.pages import Wallet
+from hutong.sandbox.resuming import resume
 from hutong.sandbox.state import World
 from hutong.sandbox.storage import Storage
-from hutong.sandbox.trades import refresh, void
 from hutong.sandbox.transport import Plug, plain
 
 log = structlog.get_logger(__name__)
@@ -75,7 +74,12 @@ class Sandbox:
         if options.people and not world.people:
             invent_people(world)
         world.done()
-        parts = Apps(world, self.keys), Admin(world), Controls(world, self.keys, self.faults, self.plug), Wallet(world, self.plug, from_here)
+        parts = (
+            Apps(world, self.keys),
+            Admin(world),
+            Controls(world, self.keys, self.faults, self.plug),
+            Wallet(world, self.plug, from_here),
+        )
         self.site = Starlette(routes=[route for part in parts for route in part.routes()])
 
     def _restore(self) -> None:
@@ -95,12 +99,7 @@ class Sandbox:
     async def running(self) -> AsyncIterator["Sandbox"]:
         """Time passes and notifications go out for as long as this is open."""
         world = self.world
-        for trade in world.trades.values():
-            if trade.state == "WAIT_BUYER_PAY":
-                world.later(trade.closes_at, lambda trade=trade: void(refresh(world, trade)))  # type: ignore[misc]
-        for each in world.authorisations.values():
-            if each.state == "AUTHORIZED" and each.ends_at is not None:
-                world.later(each.ends_at, lambda each=each: void(authorisations.refresh(world, each)))  # type: ignore[misc]
+        resume(world)
         self.notifier.start()
         follow = asyncio.create_task(world.agenda.run())
         try:

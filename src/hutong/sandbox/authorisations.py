@@ -86,6 +86,24 @@ def freeze(world: World, authorisation: Authorisation, person: Person) -> None:
     _tell(world, authorisation, operation, "fund_auth_freeze")
 
 
+def _wait_for_payer(world: World, authorisation: Authorisation, person: Person) -> None:
+    """Whoever reacts without being asked does so in a moment."""
+    if person.reaction != "ask":
+        world.later(world.clock.now() + timedelta(seconds=person.reaction_seconds), lambda: react(world, authorisation, person))
+
+
+def react(world: World, authorisation: Authorisation, person: Person) -> None:
+    """What this person does by itself about a freeze that waits."""
+    if refresh(world, authorisation).state != "INIT":
+        return
+    try:
+        if person.reaction == "decline":
+            raise Refused("USER_DECLINED")
+        freeze(world, authorisation, person)
+    except Refused:
+        close(world, authorisation)
+
+
 def release(world: World, authorisation: Authorisation, amount: int, number: str, remark: str) -> Operation:
     """Give frozen money back to its person and tell the merchant."""
     person = world.people[authorisation.person_id]
@@ -137,6 +155,7 @@ def freeze_by_code(call: Call) -> Node:
         limit = world.switches.password_above if person.password_above is None else person.password_above
         if authorisation.amount > limit or call.forced_password:
             authorisation.person_id = person.id
+            _wait_for_payer(world, authorisation, person)
         else:
             freeze(world, authorisation, person)
         _keep(world, authorisation)
@@ -281,8 +300,10 @@ def scan(world: World, code: str, person: Person) -> Authorisation:
         raise Refused("ACQ.AUTH_ORDER_HAS_CLOSED")
     if found.person_id not in ("", person.id):
         raise Refused("ACQ.TRADE_BUYER_NOT_MATCH")
-    found.person_id = person.id
-    world.save(found)
+    if not found.person_id:
+        found.person_id = person.id
+        world.save(found)
+        _wait_for_payer(world, found, person)
     return found
 
 

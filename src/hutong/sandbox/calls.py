@@ -88,6 +88,13 @@ class Call:
             value = parsed(value)
         return value if isinstance(value, list) else []
 
+    def objects(self, name: str) -> list[Mapping[str, Any]]:
+        """A list of objects of the business content. Raises Refused where something else is in it."""
+        values = self.parts(name)
+        if not all(isinstance(value, dict) for value in values):
+            raise invalid(f"{name}格式错误")
+        return values
+
 
 Handler = Callable[[Call], Node]
 METHODS: dict[str, Handler] = {}

@@ -39,7 +39,7 @@ def waiting_trade(world: World, trade_no: str) -> Trade:
     trade = world.trades.get(trade_no)
     if trade is None:
         raise Refused("ACQ.TRADE_NOT_EXIST")
-    if refresh(world, trade).state != "WAIT_BUYER_PAY" or not trade.buyer_id:
+    if refresh(world, trade).state != "WAIT_BUYER_PAY" or not trade.buyer_id or trade.source == "agreement":
         raise Refused("ACQ.TRADE_STATUS_ERROR")
     return trade
 

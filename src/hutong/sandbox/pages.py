@@ -280,7 +280,7 @@ class Wallet:
     def _waiting(self, person: Person) -> list[Trade | Authorisation]:
         """What waits for the person's answer, oldest first."""
         trades = [
-            each for each in self.world.trades_of_buyer.get(person.id, []) if refresh(self.world, each).state == "WAIT_BUYER_PAY"
+            each for each in self.world.trades_of_buyer.get(person.id, []) if refresh(self.world, each).state == "WAIT_BUYER_PAY" and each.source != "agreement"
         ]  # fmt: skip
         freezes = [
             each

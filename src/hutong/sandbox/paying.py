@@ -55,12 +55,24 @@ def pay(call: Call) -> Node:
         case "code" | "face":
             return pay_by_code(call, known or trade)
         case "agreement":
-            person = agreements.charge_by(call, trade)
+            agreement = agreements.agreement_of_charge(call, trade)
+            if call.part("pay_params").get("async_type"):
+                return charge_later(call, trade)
+            person = agreements.take(world, agreement, trade)
         case _:
             person = authorisations.capture(call, trade)
     world.add_trade(trade)
     tell_trade(world, trade)
     return paid_answer(call, trade, person)
+
+
+def charge_later(call: Call, trade: Trade) -> Node:
+    """Take the charge on and carry it out after a while; until then it waits."""
+    world = call.world
+    world.add_trade(trade)
+    wait_for_payer(world, trade)
+    agreements.schedule(world, trade)
+    return waiting_answer(call, trade) | {"async_payment_mode": "NORMAL_ASYNC_PAYMENT"}
 
 
 def source_of(call: Call, product: str) -> Source:

@@ -16,6 +16,7 @@ def server_of(sandbox: Sandbox, host: str, port: int) -> uvicorn.Server:
         ws="none",
         lifespan="on",
         access_log=False,
+        proxy_headers=False,  # who may operate it is told by the connection itself
         log_level="warning",
         backlog=1024,
         timeout_keep_alive=75,

@@ -24,7 +24,7 @@ MOST_CALLS = {False: 50, True: 300}
 def bind(call: Call) -> Node:
     """Say to whom this seller's trades may be split."""
     call.number("out_request_no")
-    receivers = [f"{each.get('type')}:{each.get('account')}" for each in call.parts("receiver_list") if each.get("account")]
+    receivers = [f"{each.get('type')}:{each.get('account')}" for each in call.objects("receiver_list") if each.get("account")]
     if not receivers or any(each.partition(":")[0] not in ("userId", "loginName", "openId") for each in receivers):
         raise invalid("receiver_list不合法")
     if len(set(call.seller.receivers) | set(receivers)) > MOST_BOUND:
@@ -46,7 +46,7 @@ def settle(call: Call) -> Node:
     world, trade, number = call.world, existing_trade(call), call.number("out_request_no")
     asynchronous = call.text("royalty_mode") == "async"
     finish = str(call.part("extend_params").get("royalty_finish", "")).lower() == "true"
-    parts = [_part(each) for each in call.parts("royalty_parameters")]
+    parts = [_part(each) for each in call.objects("royalty_parameters")]
     digest = sha256(msgspec.json.encode([parts, finish, asynchronous])).hexdigest()
     earlier = next((each for each in trade.splits if each.number == number), None)
     if earlier is not None:
@@ -67,10 +67,10 @@ def settle(call: Call) -> Node:
     if asynchronous:
         for part in parts:
             part.state = "PROCESSING"
-        world.later(call.now + timedelta(seconds=world.switches.asynchronous_split_seconds), lambda: _complete(world, trade, split))
+        world.later(call.now + timedelta(seconds=world.switches.asynchronous_split_seconds), lambda: complete(world, trade, split))
         world.save(trade)
     else:
-        _complete(world, trade, split)
+        complete(world, trade, split)
     return {"trade_no": trade.trade_no, "settle_no": split.settle_no}
 
 
@@ -109,7 +109,7 @@ def _released(world: World, trade: Trade) -> bool:
     return trade.paid_at is not None and trade.paid_at + timedelta(days=world.switches.split_days) <= world.clock.now()
 
 
-def _complete(world: World, trade: Trade, split: Split) -> None:
+def complete(world: World, trade: Trade, split: Split) -> None:
     """Move the money of each part that can be moved."""
     seller = world.sellers[trade.seller_id]
     for part in split.parts:

@@ -106,6 +106,9 @@ class Switches(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         Literal["absent", "STOP"],
         Meta(description="What a query says of an agreement that was ended: USER_AGREEMENT_NOT_EXIST, or status STOP."),
     ] = "absent"
+    asynchronous_charge_seconds: Annotated[
+        float, Meta(ge=0, description="Virtual seconds that a charge by agreement takes which was asked for with pay_params.async_type.")
+    ] = 5.0
     charge_days_early: Annotated[int, Meta(ge=0, description="Days by which a periodic agreement may be charged before its date.")] = 5
     calls_per_second: Annotated[int, Meta(ge=0, description="Calls a second and app above which 40005 is answered; 0: no limit.")] = 0
 

@@ -80,7 +80,7 @@ def wait_for_payer(world: World, trade: Trade) -> None:
     world.save(trade)
     world.later(trade.closes_at, lambda: void(refresh(world, trade)))
     person = world.people.get(trade.buyer_id)
-    if person is not None and person.reaction != "ask":
+    if trade.source != "agreement" and person is not None and person.reaction != "ask":
         world.later(world.clock.now() + timedelta(seconds=person.reaction_seconds), lambda: react(world, trade, person))
 
 
