@@ -7,7 +7,7 @@ import pytest
 
 from hutong.kernel.clock import now
 from hutong.kernel.errors import Invalid
-from hutong.payments.pages_story import yuan
+from hutong.payments.pages_story import raw, yuan
 from hutong.payments.story import chapters_of
 
 
@@ -37,3 +37,9 @@ def test_what_is_heard_again_and_again_is_one_chapter() -> None:
     chapters = chapters_of(events)
     assert [(each.source, each.count) for each in chapters] == [("till", 1), ("answer", 1), ("query", 12), ("operator", 1), ("cancel", 1)]
     assert chapters[2].last_at == events[25].at
+
+
+def test_raw_facts_do_not_say_who_the_customer_is() -> None:
+    shown = raw([{"at": "now", "result": {"buyer_id": "2088123", "buyer": "138****0003"}}, {"sign": "abc", "buyer_open_id": "x7"}])
+    assert "138****0003" in shown
+    assert not any(secret in shown for secret in ("2088123", "abc", "x7"))

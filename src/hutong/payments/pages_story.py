@@ -132,9 +132,19 @@ def who_of(story: Story) -> Any:
     return who
 
 
+KEPT_BACK = frozenset({"buyer_id", "buyer_user_id", "buyer_open_id", "open_id", "sign"})
+"""What a wallet says of who a customer is, and its signature: kept as evidence, and shown to nobody here."""
+
+
 def raw(facts: Any) -> str:
-    """Facts as they were kept, for those who want to see them."""
-    return json.dumps(facts, ensure_ascii=False, indent=1, default=str)
+    """Facts as they were kept, for those who want to see them; who the customer is stays out."""
+    return json.dumps(_without(facts), ensure_ascii=False, indent=1, default=str)
+
+
+def _without(facts: Any) -> Any:
+    if isinstance(facts, dict):
+        return {key: _without(value) for key, value in facts.items() if key not in KEPT_BACK}
+    return [_without(each) for each in facts] if isinstance(facts, list) else facts
 
 
 def yuan(text: str) -> int:
