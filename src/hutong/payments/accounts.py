@@ -19,7 +19,7 @@ from hutong.payments.alipay.wallet import AlipayWallet
 from hutong.payments.errors import NoWallet
 from hutong.payments.wallet import Absent, Unknown
 from hutong.platform.config import Settings
-from hutong.platform.database import Database
+from hutong.platform.database import Database, UnitOfWork
 from hutong.platform.scope import Scope
 from hutong.platform.secrets import Secrets, SecretsLocked, secrets_of
 
@@ -80,6 +80,7 @@ async def add_alipay_account(
         )  # fmt: skip
         if others is not None:
             raise Conflict(f"The retailer's Alipay account is {others}; disable it first, or give this one the same code.", account=others)
+        await _must_stay(uow, retailer_id, code, account.seller_id)
         row = await uow.row(
             """insert into wallet_account (retailer_id, wallet, code, app_id, seller_id, gateway, mode, secrets)
                values (:retailer, 'alipay', :code, :app, :seller, :gateway, :mode, :secrets)
@@ -96,6 +97,31 @@ async def add_alipay_account(
         )  # fmt: skip
         await uow.commit()
     return WalletAccount(*tuple(row))
+
+
+async def _must_stay(uow: UnitOfWork, retailer_id: int, code: str, seller_id: str) -> None:
+    """Raises Conflict if an account would become another merchant's while what went through it is asked about, or refunded, there."""
+    before = await uow.row(
+        "select id, seller_id from wallet_account where retailer_id = :retailer and code = :code for update",
+        retailer=retailer_id,
+        code=code,
+    )
+    if before is None or before.seller_id == seller_id:
+        return
+    used = await uow.value(
+        """select exists (select from account where retailer_id = :retailer and code = 'alipay\\:clearing\\:' || cast(:id as integer))
+               or exists (select from agreement where retailer_id = :retailer and account_id = :id)
+               or exists (select from authorisation where retailer_id = :retailer and account_id = :id)
+               or exists (select from payment_due d join payment p on p.retailer_id = d.retailer_id and p.id = d.payment_id
+                          where d.retailer_id = :retailer and p.account_id = :id)""",
+        retailer=retailer_id, id=before.id,
+    )  # fmt: skip
+    if used:
+        raise Conflict(
+            f"Payments went through {code} to merchant {before.seller_id}, and their refunds must. Switch it off, and add the account of "
+            f"merchant {seller_id} under another name.",
+            account=code,
+        )
 
 
 async def wallet_accounts(db: Database, by: Principal, retailer_id: int | None = None) -> list[WalletAccount]:

@@ -7,9 +7,11 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from hutong.directory import Outlet, Principal
 from hutong.kernel import clock
-from hutong.kernel.errors import Conflict, Invalid, NotFound, Unavailable
+from hutong.kernel.errors import Conflict, HutongError, Invalid, NotFound, Unavailable
 from hutong.payments.accounts import Wallets
 from hutong.payments.alipay import agreements as at_alipay
 from hutong.payments.wallet import Absent, Declined
@@ -20,6 +22,8 @@ SCENE = "INDUSTRY|SUPERMARKET"
 """Of the contract with Alipay; a retailer with another scene says so in its request."""
 STATES = {"waiting": "signing", "active": "active", "stopped": "ended", "ended": "ended"}
 FORGOTTEN_AFTER = timedelta(days=2)
+
+log = structlog.get_logger(__name__)
 
 COLUMNS = "retailer_id, id, account_id, number, agreement_no, state, member_id, buyer, sign_url, valid_until, made_at"
 
@@ -96,7 +100,10 @@ async def ask_about_agreements(db: Database, wallets: Wallets) -> None:
                or (state = 'active' and valid_until < now()) order by changed_at limit 500"""
         )
     for row in rows:
-        await ask_agreement(db, wallets, row.retailer_id, row.id)
+        try:
+            await ask_agreement(db, wallets, row.retailer_id, row.id)
+        except HutongError as error:  # an account that cannot be used holds up its own agreements alone
+            log.warning("agreement_not_asked_about", agreement=str(row.id), error=str(error))
 
 
 async def _record(

@@ -14,6 +14,7 @@ from hutong.kernel.errors import Invalid, NotFound
 from hutong.payments.accounts import Wallets
 from hutong.payments.driver import Driver, Origin
 from hutong.payments.errors import (
+    AgreementUnusable,
     CodeUnknown,
     NotPaid,
     PaymentDecided,
@@ -72,7 +73,11 @@ class Desk:
         await self._sources.check_brands(outlet.retailer_id, {share.brand for share in wish.shares})
         method, wallet = _method(wish)
         source = await self._sources.find(outlet.retailer_id, outlet.id, wish.method) if method in ("agreement", "authorisation") else None
-        account_id = source.account_id if source is not None else await self.wallets.active(outlet.retailer_id, wallet)
+        account_id = source.account_id if method == "authorisation" and source else await self.wallets.active(outlet.retailer_id, wallet)
+        if source is not None and source.account_id != account_id:
+            raise AgreementUnusable(
+                "It was signed with an account that is switched off: ask the customer to sign anew, or to pay in another way."
+            )
         number = f"S{outlet.id}T{till_id}_{wish.id.hex}"
         attempt = Attempt(
             wish.id, outlet.retailer_id, outlet.id, till_id, account_id, wish.sale, method, wish.amount, number, clock.now()

@@ -110,9 +110,11 @@ class Driver:
         """A worker's turn at what is due."""
         if due.refund_id is not None:
             refund = await self.store.load_refund(due.retailer_id, due.refund_id)
+            await self._wallet_for(refund.account_id)
             await self.learn_refund(refund, RefundTimePassed(), Origin("timer"))
             return
         attempt = await self.store.load(due.retailer_id, due.payment_id)
+        await self._wallet_for(attempt.account_id)  # while that cannot be used, nothing is asked, and no step written either
         await self.learn(attempt, TimePassed(), Origin("timer"))
 
     async def _commit(self, attempt: Attempt, event: Event, origin: Origin) -> tuple[Attempt, Step | None]:

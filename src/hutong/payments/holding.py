@@ -41,7 +41,7 @@ BEGIN = "select hold_begin(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 ADVANCE = "select hold_advance(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb)"
 CLAIM = """update authorisation a set leased_until = now() + make_interval(secs => %s)
     from (select retailer_id, id from authorisation where due_at <= now() and (leased_until is null or leased_until < now())
-          order by due_at limit %s for update skip locked) c
+          order by greatest(due_at, leased_until) limit %s for update skip locked) c
     where a.retailer_id = c.retailer_id and a.id = c.id returning a.retailer_id, a.id"""
 
 log = structlog.get_logger(__name__)
@@ -139,6 +139,8 @@ class Holder:
 
     async def _look(self, retailer_id: int, hold_id: UUID) -> None:
         try:
-            await self.learn(await self.load(retailer_id, hold_id), HoldTimePassed(), Origin("timer"))
+            hold = await self.load(retailer_id, hold_id)
+            await self._wallet_for(hold.account_id)  # while that cannot be used, no step is written
+            await self.learn(hold, HoldTimePassed(), Origin("timer"))
         except (NotFound, Exception) as error:  # noqa: BLE001 - its lease ends, and it is looked at again
             log.warning("authorisation_not_looked_at", authorisation=str(hold_id), error=str(error) or type(error).__name__)

@@ -5,6 +5,7 @@ one stays refused, and one that came while the database was away comes again.
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -63,16 +64,12 @@ class Inbox:
 
     async def receive(self, body: bytes) -> str:
         """``new`` or ``known``. Raises NoticeRefused for what does not hold, NotFound for a payment that is not ours (yet)."""
-        notice, account_id, retailer_id = await self._proven(body, claim_of(body))
+        proven = await self._proven(body, claim_of(body))
+        notice = proven[0][0]
         if notice.kind != "trade":
-            return await self._store.keep_other_notice(retailer_id, account_id, notice)
-        payment_id = payment_of(notice.number)
-        try:
-            attempt, known = await self._store.load_for_notice(retailer_id, payment_id, notice.id)
-        except NotFound:
-            raise NoticeRefused("a number that is not ours") from None
-        if attempt.number != notice.number or attempt.account_id != account_id:
-            raise NoticeRefused("a number of another account")
+            kept = [await self._store.keep_other_notice(retailer_id, account_id, notice) for _, account_id, retailer_id in proven]
+            return "new" if "new" in kept else "known"
+        attempt, known = await self._meant(notice, [(account_id, retailer_id) for _, account_id, retailer_id in proven])
         check_amount(notice, attempt)
         if known:
             return "known"
@@ -101,15 +98,30 @@ class Inbox:
         detail = claim_detail(claim) | {"sender": sender, "left_out": left_out}
         await self._store.alarm(accounts[0][1] if accounts else None, "notice", f"a notification was refused: {reason}", detail)
 
-    async def _proven(self, body: bytes, claim: Claim) -> tuple[Notice, int, int]:
-        """The notification, proven by the keys of one account of the app that it names."""
-        refusal = NoticeRefused("for an app that nobody has here")
+    async def _meant(self, notice: Notice, accounts: Sequence[tuple[int, int]]) -> tuple[Attempt, bool]:
+        """The payment that it is about, and whether it is known already. One merchant may be several accounts, and retailers."""
+        payment_id, refusal = payment_of(notice.number), NoticeRefused("a number that is not ours")
+        for account_id, retailer_id in accounts:
+            try:
+                attempt, known = await self._store.load_for_notice(retailer_id, payment_id, notice.id)
+            except NotFound:
+                continue
+            if attempt.number == notice.number and attempt.account_id == account_id:
+                return attempt, known
+            refusal = NoticeRefused("a number of another account")
+        raise refusal
+
+    async def _proven(self, body: bytes, claim: Claim) -> list[tuple[Notice, int, int]]:
+        """The notification, proven by the keys of the accounts of the app that it names: at least one. Raises NoticeRefused."""
+        refusal, proven = NoticeRefused("for an app that nobody has here"), []
         for account_id, retailer_id, wallet in await self._wallets.accounts_of_app(claim.app_id):
             try:
-                return await read_notice(wallet.client, body), account_id, retailer_id
+                proven.append((await read_notice(wallet.client, body), account_id, retailer_id))
             except NoticeRefused as error:
                 refusal = error
-        raise refusal
+        if not proven:
+            raise refusal
+        return proven
 
 
 def payment_of(number: str) -> UUID:

@@ -33,7 +33,7 @@ PAUSES = (60, 300, 1_800, 7_200, 21_600)
 
 CLAIM = """update payment_split s set leased_until = now() + make_interval(secs => %s)
     from (select retailer_id, payment_id from payment_split where due_at <= now() and (leased_until is null or leased_until < now())
-          order by due_at limit %s for update skip locked) c
+          order by greatest(due_at, leased_until) limit %s for update skip locked) c
     where s.retailer_id = c.retailer_id and s.payment_id = c.payment_id
     returning s.retailer_id, s.payment_id, s.account_id, s.brands, s.tries"""
 TRADE = """select p.trade_no, (select array_agg(r.kind || ' ' || r.account order by x.n) from unnest(s.brands) with ordinality x (code, n)
@@ -82,6 +82,7 @@ class Splitter:
 
     async def _pass_on(self, retailer_id: int, payment_id: UUID, account_id: int, brands: Sequence[str], tries: int) -> None:
         trade = await self._store.row(TRADE, retailer_id, payment_id)
+        wallet = await self._wallet_for(account_id)
         amounts = await self._store.value(SEND, (retailer_id, payment_id, self._now() + timedelta(seconds=CALL_SECONDS)))
         if amounts is None:
             return
@@ -90,7 +91,6 @@ class Splitter:
             await self._answer(retailer_id, payment_id, "refused", "a brand has no account at the wallet yet", tries)
             return
         parts = [_part(receiver, amount) for receiver, amount in zip(receivers, amounts, strict=True) if amount]
-        wallet = await self._wallet_for(account_id)
         number = f"{payment_id.hex}S"
         result = await splits.split(wallet.client, trade["trade_no"], number, parts, last=True)
         if isinstance(result, splits.Split):

@@ -42,10 +42,11 @@ NOTE = """insert into payment_event (retailer_id, payment_id, version, store_id,
     values (%s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb)"""
 REFUND_BEGIN = "select outcome, remaining from refund_begin(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 REFUND_ADVANCE = "select refund_advance(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s)"
-# Rows that another worker is about to lease are passed over; those whose lease has ended are anybody's.
+# Rows that another worker is about to lease are passed over; those whose lease has ended are anybody's, in their turn.
 CLAIM = """update payment_due d set leased_until = now() + make_interval(secs => %s)
     from (select retailer_id, payment_id, refund_id from payment_due
-          where due_at <= now() and (leased_until is null or leased_until < now()) order by due_at limit %s for update skip locked) c
+          where due_at <= now() and (leased_until is null or leased_until < now()) order by greatest(due_at, leased_until) limit %s
+          for update skip locked) c
     where d.retailer_id = c.retailer_id and d.payment_id = c.payment_id and d.refund_id = c.refund_id
     returning d.retailer_id, d.payment_id, d.refund_id"""
 NOTICE = """with scope as materialized (select payment_scope(%s)), kept as (

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from hutong.kernel.money import MAX_AMOUNT
-
-Amount = Annotated[int, Meta(ge=1, le=MAX_AMOUNT, description="minor units (fen), more than 0")]
+MOST_AMOUNT = 10_000_000_000
+"""Fen: a hundred million yuan, the most that a wallet takes at once."""
+Amount = Annotated[int, Meta(ge=1, le=MOST_AMOUNT, description="minor units (fen), more than 0")]
 
 
 class ByCode(Struct, tag_field="type", tag="code", forbid_unknown_fields=True, frozen=True):
