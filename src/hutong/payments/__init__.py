@@ -79,10 +79,12 @@ for part in (streams, pages, list_pages, wallet_pages, books_pages, story_pages)
 
 
 async def ensure_months(database: Database, _settings: Settings) -> None:
-    """Make the partitions that the payments of the coming weeks fall into."""
+    """Make the partitions of the coming weeks, and of the weeks past that sales may be paid in. A fortnight steps over no month."""
     async with database.work(Scope.of_network()) as uow:
         today: date = clock.now().date()
-        await uow.execute("select ensure_payment_months(cast(:months as date[]))", months=[today + timedelta(days=n) for n in (-31, 0, 31)])
+        await uow.execute(
+            "select ensure_payment_months(cast(:months as date[]))", months=[today + timedelta(days=n) for n in range(-42, 43, 14)]
+        )
         await uow.commit()
 
 
