@@ -38,6 +38,7 @@ from hutong.payments.routes_standing import standing_routes
 from hutong.payments.sources import Sources
 from hutong.payments.splitting import Splitter, bind_brand
 from hutong.payments.store import PostgresStore
+from hutong.payments.told import payments_told, refunds_told
 from hutong.payments.worker import working
 from hutong.platform.config import Settings
 from hutong.platform.database import Database
@@ -66,8 +67,10 @@ __all__ = [
     "ledger_balances",
     "lifespan",
     "openapi_parts",
+    "payments_told",
     "reconcile_books",
     "reconcile_now",
+    "refunds_told",
     "router",
     "wallet_accounts",
 ]

@@ -13,7 +13,17 @@ from hutong.kernel.clock import now
 from hutong.kernel.errors import Invalid, NotFound
 from hutong.kernel.ids import uuid7
 from hutong.monitor.webhooks.errors import TooManyWebhooks, WebhookAddress, WebhookOff
-from hutong.monitor.webhooks.model import BOTH_SECRETS_HOURS, MOST_REPLAYED, MOST_WEBHOOKS, OFF_BY_OWNER, PING, Kind, Status, new_secret
+from hutong.monitor.webhooks.model import (
+    BOTH_SECRETS_HOURS,
+    MOST_REPLAYED,
+    MOST_WEBHOOKS,
+    OFF_BY_OWNER,
+    PAYMENT_KINDS,
+    PING,
+    Kind,
+    Status,
+    new_secret,
+)
 from hutong.monitor.webhooks.payloads import message
 from hutong.platform.database import Database, UnitOfWork
 from hutong.platform.outbound import Outbound, OutboundError
@@ -56,7 +66,11 @@ async def create_webhook(
     if (retailer_id is None) == (brand_id is None):
         raise Invalid("A webhook belongs to one retailer or to one brand.", field="retailer")
     by.must(Permission.MANAGE_WEBHOOKS, retailer_id=retailer_id, brand_id=brand_id)
-    wanted, address, made = checked_kinds(kinds), await checked_address(outbound, url), NewSecret(uuid7(), new_secret())
+    wanted, address, made = (
+        checked_kinds(kinds, of_brand=brand_id is not None),
+        await checked_address(outbound, url),
+        NewSecret(uuid7(), new_secret()),
+    )
     async with db.work(Scope.of_retailer(retailer_id) if retailer_id is not None else Scope.of_brand(brand_id or 0)) as uow:
         await uow.execute("select pg_advisory_xact_lock(:lock, :owner)", lock=LOCK, owner=retailer_id or -(brand_id or 0))
         if await uow.value("select count(*) from webhook where deleted_at is null") >= MOST_WEBHOOKS:
@@ -87,11 +101,11 @@ async def update_webhook(
 
     Raises NotFound, Invalid, WebhookAddress.
     """
-    wanted = None if kinds is None else checked_kinds(kinds)
     by.must_somewhere(Permission.MANAGE_WEBHOOKS)
     address = None if url is None else await checked_address(outbound, url)
     async with db.work(scope_of(by)) as uow:
         webhook = await held(uow, by, webhook_id)
+        wanted = None if kinds is None else checked_kinds(kinds, of_brand=webhook.brand_id is not None)
         await uow.execute(
             """update webhook set url = coalesce(:url, url), kinds = coalesce(cast(:kinds as text[]), kinds) where id = :id""",
             url=address, kinds=wanted, id=webhook_id,
@@ -211,11 +225,14 @@ async def replay(
     return Replayed(len(chosen), len(found) > most)
 
 
-def checked_kinds(kinds: Iterable[str]) -> list[str]:
-    """The kinds, each once. Raises Invalid for none and for unknown ones."""
+def checked_kinds(kinds: Iterable[str], *, of_brand: bool) -> list[str]:
+    """The kinds, each once. Raises Invalid for none, for unknown ones, and for those that only a retailer is told of."""
     wanted = sorted(set(kinds))
+    allowed = [each.value for each in Kind if not (of_brand and each in PAYMENT_KINDS)]
     if not wanted or set(wanted) - set(Kind):
-        raise Invalid("A webhook is told of at least one kind of event.", field="kinds", allowed=[each.value for each in Kind])
+        raise Invalid("A webhook is told of at least one kind of event.", field="kinds", allowed=allowed)
+    if set(wanted) - set(allowed):
+        raise Invalid("A brand is told nothing of payments: they are the retailer's.", field="kinds", allowed=allowed)
     return wanted
 
 

@@ -6,7 +6,7 @@ lies between: what was seen so far, and everything up to a transaction number.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -17,8 +17,8 @@ from sqlalchemy.exc import DBAPIError
 
 from hutong.kernel.errors import HutongError
 from hutong.kernel.ids import uuid7
-from hutong.monitor.webhooks.model import Kind
-from hutong.monitor.webhooks.payloads import SaleKey, brand_messages, product_messages, retailer_messages
+from hutong.monitor.webhooks.model import PAYMENT_KINDS, Fact, Kind
+from hutong.monitor.webhooks.payloads import SaleKey, brand_messages, payment_messages, product_messages, retailer_messages
 from hutong.platform.database import Database, UnitOfWork
 from hutong.platform.scope import Scope
 from hutong.platform.tail import LONGEST_TRANSACTION, Horizon, between, written
@@ -64,20 +64,6 @@ class Hook:
     retailer_id: int | None
     brand_id: int | None
     kinds: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """An event that some webhook may be told of."""
-
-    kind: str
-    retailer_id: int | None
-    store_id: int | None
-    brand_id: int | None
-    business_date: date | None
-    subject: UUID | None
-    body: Mapping[str, Any]
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +123,7 @@ async def deliveries_of(uow: UnitOfWork, facts: Iterable[Fact], hooks: list[Hook
     for fact in facts:
         if fact.kind == Kind.PRODUCT_REGISTERED:
             rows += await _of_products(uow, fact, hooks)
+    rows += await _of_payments(uow, [fact for fact in facts if fact.kind in PAYMENT_KINDS], hooks)
     return rows
 
 
@@ -172,6 +159,21 @@ async def _of_products(uow: UnitOfWork, fact: Fact, hooks: list[Hook]) -> list[R
                 texts[hook.brand_id] = await product_messages(uow, fact.kind, fact.body.get("product_ids", ()), hook.brand_id, fact.at)
             rows += [(hook, fact.kind, text) for text in texts[hook.brand_id]]
     return rows
+
+
+async def _of_payments(uow: UnitOfWork, facts: list[Fact], hooks: list[Hook]) -> list[Row]:
+    """A retailer learns of its own payments; a brand of none, whatever its webhook says."""
+    hooks = [hook for hook in hooks if hook.retailer_id is not None and not PAYMENT_KINDS.isdisjoint(hook.kinds)]
+    retailers = {hook.retailer_id for hook in hooks}
+    facts = [fact for fact in facts if fact.retailer_id in retailers]
+    texts = await payment_messages(uow, facts)
+    return [
+        (hook, fact.kind, text)
+        for fact, text in zip(facts, texts, strict=True)
+        if text is not None
+        for hook in hooks
+        if fact.retailer_id == hook.retailer_id and fact.kind in hook.kinds
+    ]
 
 
 def _hook(id: str, retailer_id: int | None, brand_id: int | None, kinds: list[str]) -> Hook:

@@ -2,8 +2,12 @@
 
 import base64
 import secrets
-from datetime import timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import Any
+from uuid import UUID
 
 from hutong.platform.web import mark
 
@@ -13,6 +17,30 @@ class Kind(StrEnum):
 
     SALE_CAPTURED = "sale.captured"
     PRODUCT_REGISTERED = "product.registered"
+    PAYMENT_PAID = "payment.paid"
+    PAYMENT_DECLINED = "payment.declined"
+    PAYMENT_CLOSED = "payment.closed"
+    PAYMENT_CANCELLED = "payment.cancelled"
+    PAYMENT_REFUNDED = "payment.refunded"
+    PAYMENT_REFUND = "payment.refund"
+
+
+PAYMENT_KINDS = frozenset(kind for kind in Kind if kind.startswith("payment."))
+"""Of payments a retailer is told alone: brands do not take any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """An event that some webhook may be told of."""
+
+    kind: str
+    retailer_id: int | None
+    store_id: int | None
+    brand_id: int | None
+    business_date: date | None
+    subject: UUID | None
+    body: Mapping[str, Any]
+    at: datetime
 
 
 class Status(StrEnum):
@@ -60,6 +88,12 @@ OFF_WORDS = {
 KIND_WORDS = {
     Kind.SALE_CAPTURED.value: mark("Sale captured"),
     Kind.PRODUCT_REGISTERED.value: mark("Product registered"),
+    Kind.PAYMENT_PAID.value: mark("Payment paid"),
+    Kind.PAYMENT_DECLINED.value: mark("Payment declined"),
+    Kind.PAYMENT_CLOSED.value: mark("Payment not made in time"),
+    Kind.PAYMENT_CANCELLED.value: mark("Payment cancelled"),
+    Kind.PAYMENT_REFUNDED.value: mark("Late payment given back"),
+    Kind.PAYMENT_REFUND.value: mark("Refund done or refused"),
     PING: mark("Test message"),
 }
 STATUS_WORDS = {

@@ -11,7 +11,7 @@ from hutong.directory import Permission, Principal, brands, retailers, signed_in
 from hutong.kernel.errors import HutongError, Invalid
 from hutong.monitor.webhooks import commands, queries
 from hutong.monitor.webhooks.api import Db, Out
-from hutong.monitor.webhooks.model import KIND_WORDS, OFF_WORDS, STATUS_WORDS, Kind, Status
+from hutong.monitor.webhooks.model import KIND_WORDS, OFF_WORDS, PAYMENT_KINDS, STATUS_WORDS, Kind, Status
 from hutong.platform.database import Database
 from hutong.platform.scope import Scope
 from hutong.platform.web import mark, render
@@ -176,6 +176,7 @@ async def _webhook(
     shown, after = queries.page_of(found, PAGE_SIZE)
     return render(
         request, "monitor/webhooks_one.html", by, status_code=error.status if error else 200, webhook=webhook, deliveries=shown, next_cursor=after,
-        cursor=cursor, status=chosen.value if chosen else "", secret=secret, notice=notice, error=error, all_kinds=list(Kind), **WORDS,
+        cursor=cursor, status=chosen.value if chosen else "", secret=secret, notice=notice, error=error,
+        all_kinds=[kind for kind in Kind if webhook["brand"] is None or kind not in PAYMENT_KINDS], **WORDS,
         headers={"Cache-Control": "no-store"} if secret else {},
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What webhooks are sent: a retailer its sales whole, a brand only its own lines, everybody the products that concern them."""
+"""What webhooks are sent: a retailer its sales and payments whole, a brand only its own lines, everybody the products that concern them."""
 
 import json
 from collections import defaultdict
@@ -10,6 +10,8 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
+from hutong.monitor.webhooks.model import Fact, Kind
+from hutong.payments import payments_told, refunds_told
 from hutong.platform.database import Reader
 from hutong.sales import sales_by_ids
 
@@ -107,6 +109,36 @@ async def product_messages(reader: Reader, kind: str, product_ids: Iterable[int]
         message(kind, at, {"products": documents[start : start + PRODUCTS_A_MESSAGE]})
         for start in range(0, len(documents), PRODUCTS_A_MESSAGE)
     ]
+
+
+SETTLED_REFUNDS = ("done", "refused")
+"""A refund that is still under way is of no use to others."""
+
+
+async def payment_messages(reader: Reader, facts: Sequence[Fact]) -> list[str | None]:
+    """For each event its message, or None for one that is of no use to others: a refund that is still under way.
+
+    ``state`` and ``version`` are the event's; the rest of the document is as it stands now.
+    """
+    payments = {(fact.retailer_id or 0, fact.subject) for fact in facts if fact.kind != Kind.PAYMENT_REFUND and fact.subject is not None}
+    refunds = {(fact.retailer_id or 0, UUID(fact.body["refund"])) for fact in facts if _is_settled_refund(fact)}
+    told = await payments_told(reader, payments)
+    told_refunds = await refunds_told(reader, refunds)
+
+    def text(fact: Fact) -> str | None:
+        if fact.kind == Kind.PAYMENT_REFUND:
+            document = told_refunds.get((fact.retailer_id or 0, UUID(fact.body["refund"]))) if _is_settled_refund(fact) else None
+            own = {"state": fact.body["state"]}
+        else:
+            document = told.get((fact.retailer_id or 0, fact.subject or UUID(int=0)))
+            own = {"state": fact.kind.removeprefix("payment."), "version": fact.body.get("version")}
+        return None if document is None else message(fact.kind, fact.at, document | own)
+
+    return [text(fact) for fact in facts]
+
+
+def _is_settled_refund(fact: Fact) -> bool:
+    return fact.kind == Kind.PAYMENT_REFUND and fact.body.get("state") in SETTLED_REFUNDS
 
 
 def plain(value: Decimal) -> str:

@@ -162,6 +162,10 @@ begin
         where retailer_id = p_retailer and id = before.payment_id returning * into p;
         perform refund_book(after, p, p_state);
         if p_state = 'done' and p.split then perform split_refunded(p, after); end if;
+        if p_state = 'done' and before.late and p.state = 'refunded' then
+            insert into event (kind, retailer_id, store_id, subject, body) values ('payment.refunded', p_retailer, p.store_id, p.id,
+                jsonb_build_object('version', p.version, 'amount', p.amount));
+        end if;
         if p_state = 'done' and not before.late then -- the sale may be paid anew
             update payment_sale set paid = greatest(0, paid - before.amount) where retailer_id = p_retailer and sale_id = p.sale_id;
         end if;
