@@ -147,6 +147,7 @@ async def test_a_cut_line_changes_nothing_the_same_payment_is_sent_until_it_arri
         assert counter.sandbox.people()[customer]["balance"] == 100_000 - 2_345
 
 
+@pytest.mark.slow
 async def test_a_customer_who_hesitates_is_stopped_and_tried_again_for_the_same_sale(counter: Counter, watch: Callable[..., Any]) -> None:
     slow, quick = (
         counter.sandbox.person(balance=100_000, password_above=100),
