@@ -77,7 +77,14 @@ __all__ = [
 
 capture_routes = [*till_routes, *standing_routes, *notify_routes]
 router = APIRouter()
-for part in (streams, pages, list_pages, wallet_pages, books_pages, story_pages):  # the last has addresses that would take in those of the others
+for part in (
+    streams,
+    pages,
+    list_pages,
+    wallet_pages,
+    books_pages,
+    story_pages,
+):  # the last has addresses that would take in those of the others
     router.include_router(part)
 
 
@@ -100,7 +107,12 @@ async def look_after_agreements(database: Database, settings: Settings) -> None:
         await wallets.close()
 
 
-jobs = [*ledger_jobs, *bill_jobs, Job("payments.agreements", "41 * * * *", look_after_agreements), Job("payments.months", "17 * * * *", ensure_months)]
+jobs = [
+    *ledger_jobs,
+    *bill_jobs,
+    Job("payments.agreements", "41 * * * *", look_after_agreements),
+    Job("payments.months", "17 * * * *", ensure_months),
+]
 
 
 @dataclass(frozen=True, slots=True)
