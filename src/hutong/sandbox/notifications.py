@@ -1,5 +1,6 @@
 """Notifications: what they say, and sending them until the merchant answers ``success`` or the day is over."""
 
+import asyncio
 import contextlib
 import json
 from collections.abc import Callable
@@ -24,6 +25,7 @@ MINUTE, HOUR = 60, 3600
 GAPS = (4 * MINUTE, 10 * MINUTE, 10 * MINUTE, HOUR, 2 * HOUR, 6 * HOUR, 15 * HOUR)
 """Between the eight sends."""
 LAST_SEND = list(accumulate(GAPS))[-1]
+MOST_TOGETHER = 64
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 Signed = Callable[[App, dict[str, str]], str]
 
@@ -94,8 +96,7 @@ class Notifier:
         self.hosts = LOOPBACK + hosts
         self.plugged: Callable[[], bool] = lambda: True
         self._session: aiohttp.ClientSession | None = None
-        self.held: set[str] = set()
-        """Notifications that are going out apart from the schedule: an early one waits for nobody."""
+        self._together = asyncio.Semaphore(MOST_TOGETHER)
 
     def start(self) -> None:
         """Take up what an earlier process left open."""
@@ -122,7 +123,8 @@ class Notifier:
         notification.sends += 1
         answer = "" if copies else ("lost on the way" if self.plugged() else "unplugged")
         for _ in range(copies):
-            answer = await self._post(notification)
+            async with self._together:  # waiting for one's turn is not the merchant's time
+                answer = await self._post(notification)
         notification.answers.append(answer[:100])
         if answer == "success":
             notification.state = "delivered"
@@ -143,8 +145,7 @@ class Notifier:
         fields = notification.fields | {"notify_time": beijing_text(self.world.clock.now())}
         fields["sign"] = self.signed(self.world.apps[notification.app_id], fields)
         if self._session is None:
-            connector = aiohttp.TCPConnector(limit=64)
-            self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=10), trust_env=False)
+            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10), trust_env=False)
         with contextlib.suppress(UnicodeDecodeError):
             try:
                 async with self._session.post(notification.url, data=fields, allow_redirects=False) as answer:
