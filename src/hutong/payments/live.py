@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 from starlette.requests import HTTPConnection
 
 from hutong.kernel.clock import now
-from hutong.payments.live_states import LIVE, Changed, PaymentKey, PaymentState, StoreKey, StoreState, first_id, row_of
+from hutong.payments.live_states import LIVE, Changed, PaymentKey, PaymentState, StoreKey, StoreState, first_id, refunds_since, row_of
 from hutong.payments.views import REFUND
 from hutong.platform.database import Database
 from hutong.platform.live import Hub, News
@@ -27,7 +27,7 @@ CLAIMED_WITHIN = timedelta(days=40)
 """How long after its payment was made a sale may come that claims it and is noticed here at once."""
 NAMED = f"{LIVE} where p.retailer_id = any (%(retailers)s) and p.id = any (%(ids)s)"
 CLAIMED = f"{LIVE} where p.retailer_id = any (%(retailers)s) and p.sale_id = any (%(sales)s) and p.id >= %(since)s"
-REFUNDS = f"{REFUND} where retailer_id = any (%(retailers)s) and payment_id = any (%(ids)s) order by id"
+REFUNDS = f"{REFUND} where retailer_id = any (%(retailers)s) and payment_id = any (%(ids)s) and id >= %(since)s order by id"
 BEGUN = f"{LIVE} where p.store_id = any (:stores) and p.state = 'sending' order by p.id desc limit 2000"
 
 
@@ -112,7 +112,7 @@ async def _rows(
             await cursor.execute(CLAIMED, {"retailers": retailers, "sales": list(sold), "since": first_id(now() - CLAIMED_WITHIN)})
             found |= {row["id"]: row for row in await cursor.fetchall()}
         if found:
-            await cursor.execute(REFUNDS, {"retailers": retailers, "ids": list(found)})
+            await cursor.execute(REFUNDS, {"retailers": retailers, "ids": list(found), "since": refunds_since(min(found))})
             for refund in await cursor.fetchall():
                 found[refund["payment"]].setdefault("refunds", []).append(refund)
     return list(found.values())

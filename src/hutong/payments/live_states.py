@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from hutong.kernel.errors import NotFound
+from hutong.kernel.ids import time_of
 from hutong.payments.machine import OPEN
 from hutong.payments.views import COLUMNS, REFUND, TABLES, whole_view
 from hutong.payments.wire import PaymentView
@@ -141,6 +142,11 @@ def first_id(at: datetime) -> UUID:
     return UUID(int=int(at.timestamp() * 1000) << 80)
 
 
+def refunds_since(payment: UUID) -> UUID:
+    """The first id that a refund of this payment can have: months before it need not be looked through."""
+    return first_id(time_of(payment) - timedelta(days=2))
+
+
 class PaymentState:
     """One payment in one language."""
 
@@ -160,8 +166,9 @@ class PaymentState:
         if row is None or stamp is None:
             raise NotFound
         refunds = await reader.rows(
-            f"{REFUND} where retailer_id = :retailer and payment_id = :id order by id", retailer=key.retailer_id, id=key.id
-        )
+            f"{REFUND} where retailer_id = :retailer and payment_id = :id and id >= :since order by id",
+            retailer=key.retailer_id, id=key.id, since=refunds_since(key.id),
+        )  # fmt: skip
         view = _view(dict(row._mapping), [dict(each._mapping) for each in refunds], key.locale)
         return PaymentState(Horizon.of(stamp.horizon), stamp.as_of, key, view)
 

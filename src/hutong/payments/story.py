@@ -11,7 +11,7 @@ from hutong.directory import Permission, Principal
 from hutong.kernel.errors import NotFound
 from hutong.kernel.ids import time_of
 from hutong.payments.ledger import posting_id, resolution_id
-from hutong.payments.live_states import LIVE, first_id
+from hutong.payments.live_states import LIVE, first_id, refunds_since
 from hutong.payments.refunds import give_back_id
 from hutong.platform.database import Database, Reader
 from hutong.platform.scope import Scope
@@ -84,7 +84,10 @@ async def tell(db: Database, by: Principal, payment_id: UUID) -> Story:
         payment = await place_of(reader, by, payment_id)
         key = {"retailer": payment.retailer_id, "id": payment_id}
         events = await reader.rows(EVENTS, **key)
-        refunds = await reader.rows("select * from payment_refund where retailer_id = :retailer and payment_id = :id order by id", **key)
+        refunds = await reader.rows(
+            "select * from payment_refund where retailer_id = :retailer and payment_id = :id and id >= :since order by id",
+            since=refunds_since(payment_id), **key,
+        )  # fmt: skip
         notices = await reader.rows(
             "select notify_id, received_at, body from wallet_notice where retailer_id = :retailer and payment_id = :id order by received_at",
             **key,
@@ -153,7 +156,10 @@ async def search(db: Database, by: Principal, text: str, most: int = 20) -> list
     async with db.read(by.scope_for(Permission.READ_PAYMENTS)) as reader:
         if given is not None:
             rows = [*await reader.rows(sql % "p.id = :id", id=given)]
-            rows = rows or [*await reader.rows(sql % "p.sale_id = :id", id=given)]
+            around = {"first": refunds_since(given), "last": first_id(time_of(given) + timedelta(days=33))} if given.version == 7 else None
+            rows = rows or [
+                *(await reader.rows(sql % "p.sale_id = :id and p.id between :first and :last", id=given, **around) if around else ())
+            ]
             rows = rows or [*await reader.rows("select payment_id as id from payment_refund where id = :id", id=given)]
         elif TRADE.fullmatch(text):
             rows = [*await reader.rows(sql % "p.trade_no = :trade and p.trade_no <> ''", trade=text)]
