@@ -1,6 +1,7 @@
 """One trial: a till's story in which something is killed or cut at a point; then everything is started again, and the books are judged."""
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,13 +37,18 @@ class Trial:
     """A network with an account at the sandbox, and processes that may die."""
 
     processes: Processes
-    revive: Callable[[], None]
+    revive_postgres: Callable[[], None]
     key: str
     store: str
 
     @property
     def sandbox(self) -> RunningSandbox:
         return self.processes.sandbox()
+
+    def revive(self) -> None:
+        """Start again what is dead."""
+        self.revive_postgres()
+        self.processes.start()
 
     # the till -----------------------------------------------------------------------------------------------------------------
 
@@ -123,6 +129,14 @@ class Trial:
     def arm(self, point: Point | None) -> None:
         if point is not None:
             self.processes.arm(point)
+            if point.act == "kill postgres":  # it comes back by itself, while the till still waits for its answer
+                threading.Thread(target=self._bring_back, daemon=True).start()
+
+    def _bring_back(self) -> None:
+        deadline = time.monotonic() + 60
+        while not self.processes.armed.fired and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self.revive_postgres()
 
     # after it -----------------------------------------------------------------------------------------------------------------
 
