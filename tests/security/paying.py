@@ -51,10 +51,25 @@ def fill_payments(stage: "Stage") -> None:
         stage.owner.execute(sql, [store.retailer_id, ids[0], store.id])
         sql = "insert into payment_alarm (retailer_id, store_id, payment_id, kind, message) values (%s, %s, %s, 'payment', 'look at it')"
         stage.owner.execute(sql, [store.retailer_id, store.id, ids[0]])
+        stage.owner.execute(
+            """insert into payment_split (retailer_id, payment_id, store_id, account_id, brands, amounts, state)
+               values (%s, %s, %s, %s, (select array_agg(code) from (select code from brand order by id limit 1) b), '{5}', 'done')""",
+            [store.retailer_id, ids[0], store.id, account_of(stage, store)],
+        )
         new_agreement(stage, store)
         new_authorisation(stage, store)
         stage.payments += ids
         stage.marks += [Mark(text, retailer, code) for text in (*ids, refund, f"buyer-{code}")]
+    bind_receivers(stage)
+
+
+def bind_receivers(stage: "Stage") -> None:
+    """A brand of each retailer receives its shares of the retailer's payments on an account."""
+    stage.owner.execute(
+        """insert into brand_receiver (retailer_id, brand_id, account_id, kind, account)
+           select a.retailer_id, b.id, a.id, 'userId', '2088000000000001' from wallet_account a
+           join (select id, row_number() over (order by id) as n from brand) b on b.n = a.retailer_id"""
+    )
 
 
 def account_of(stage: "Stage", store: Store) -> int:

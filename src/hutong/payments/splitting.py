@@ -39,8 +39,8 @@ CLAIM = """update payment_split s set leased_until = now() + make_interval(secs 
 TRADE = """select p.trade_no, (select array_agg(r.kind || ' ' || r.account order by x.n) from unnest(s.brands) with ordinality x (code, n)
         join brand b on b.code = x.code join brand_receiver r on r.retailer_id = s.retailer_id and r.brand_id = b.id and r.account_id = s.account_id) as receivers
     from payment_split s join payment p on p.retailer_id = s.retailer_id and p.id = s.payment_id where s.retailer_id = %s and s.payment_id = %s"""
-SEND = "select split_send(%s, %s, %s)"
-ANSWERED = "select split_answered(%s, %s, %s, %s, %s, %s)"
+SEND = "select split_send(%s, %s, now() + %s::interval)"
+ANSWERED = "select split_answered(%s, %s, %s, %s, now() + %s::interval, %s)"
 
 log = structlog.get_logger(__name__)
 
@@ -48,10 +48,9 @@ log = structlog.get_logger(__name__)
 class Splitter:
     """Passes on what is due, in turns."""
 
-    def __init__(self, store: PostgresStore, wallet_for: Callable[[int], Awaitable[AlipayWallet]], now: Callable[[], datetime]) -> None:
+    def __init__(self, store: PostgresStore, wallet_for: Callable[[int], Awaitable[AlipayWallet]]) -> None:
         self._store = store
         self._wallet_for = wallet_for
-        self._now = now
         self._running: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -83,7 +82,7 @@ class Splitter:
     async def _pass_on(self, retailer_id: int, payment_id: UUID, account_id: int, brands: Sequence[str], tries: int) -> None:
         trade = await self._store.row(TRADE, retailer_id, payment_id)
         wallet = await self._wallet_for(account_id)
-        amounts = await self._store.value(SEND, (retailer_id, payment_id, self._now() + timedelta(seconds=CALL_SECONDS)))
+        amounts = await self._store.value(SEND, (retailer_id, payment_id, timedelta(seconds=CALL_SECONDS)))
         if amounts is None:
             return
         receivers = trade["receivers"] or []
@@ -104,7 +103,7 @@ class Splitter:
 
     async def _answer(self, retailer_id: int, payment_id: UUID, state: str, code: str, tries: int, at: datetime | None = None) -> bool:
         """Write the wallet's answer down; False if it takes the wallet's time of the split to do so."""
-        due = None if state == "done" else self._now() + timedelta(seconds=PAUSES[min(tries, len(PAUSES) - 1)])
+        due = None if state == "done" else timedelta(seconds=PAUSES[min(tries, len(PAUSES) - 1)])
         return bool(await self._store.value(ANSWERED, (retailer_id, payment_id, state, code, due, at)))
 
 
@@ -134,7 +133,7 @@ async def bind_brand(
         raise Invalid(f"The wallet does not take this account: {result.code}.", field="account")
     if not isinstance(result, splits.Bound):
         raise Unavailable("The wallet has not answered clearly; try again in a moment.")
-    async with db.work(Scope.of_retailer(retailer_id)) as uow:
+    async with db.work(Scope.of_network()) as uow:  # a row of a retailer and a brand is the network's to write
         await uow.execute(
             """insert into brand_receiver (retailer_id, brand_id, account_id, kind, account, name)
                values (:retailer, :brand, :account_id, :kind, :account, :name)

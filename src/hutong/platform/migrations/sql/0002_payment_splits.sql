@@ -20,14 +20,15 @@ comment on column payment_split.refunded_then is 'of the payment, when that was 
 comment on column payment_split.passed_at is 'by the wallet''s clock: of refunds since then it takes the brands'' parts back; -infinity where none came between';
 create index payment_split_due on payment_split (due_at) where due_at is not null;
 do $$
-declare t text;
+declare own text := '(select scope_network()) or retailer_id = any ((select scope_ids(''retailers''))::integer[])';
 begin
-    foreach t in array array['brand_receiver', 'payment_split'] loop
-        execute format('alter table %I enable row level security', t);
-        execute format('create policy tenant on %I using ((select scope_network()) or retailer_id = any ((select scope_ids(''retailers''))::integer[]))
-                        with check ((select scope_network()) or retailer_id = any ((select scope_ids(''retailers''))::integer[]))', t);
-    end loop;
+    execute 'alter table payment_split enable row level security';
+    execute format('create policy tenant on payment_split using (%s) with check (%1$s)', own);
     execute 'create policy of_store on payment_split for select using (store_id = any ((select scope_ids(''stores''))::integer[]))';
+    -- A row with two owners is the network's to write: either would write into the other's.
+    execute 'alter table brand_receiver enable row level security';
+    execute format('create policy tenant on brand_receiver for select using (%s)', own);
+    execute 'create policy network on brand_receiver using ((select scope_network())) with check ((select scope_network()))';
     execute 'create policy brand on brand_receiver for select using (brand_id = any ((select scope_ids(''brands''))::integer[]))';
 end $$;
 grant select, insert, update on brand_receiver, payment_split to hutong_app;
