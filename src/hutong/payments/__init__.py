@@ -140,7 +140,7 @@ async def opened(database: Database, settings: Settings) -> AsyncIterator[Paymen
             Driver(store, wallets.get, clock.now),
             wallets,
             Holder(store, wallets.get, clock.now),
-            Splitter(store, wallets.get, clock.now),
+            Splitter(store, wallets.get),
         )
     finally:
         await wallets.close()

@@ -28,7 +28,7 @@ from hutong.payments.holds import (
     advance_hold,
     freeze_of,
 )
-from hutong.payments.store import LEASE_SECONDS, PostgresStore, kind_of, text_of
+from hutong.payments.store import LEASE_SECONDS, PostgresStore, kind_of, text_of, until
 from hutong.platform.tasks import cancel
 
 POLL_SECONDS = 0.5
@@ -37,8 +37,8 @@ MOST_STEPS = 20
 
 HOLD = """select retailer_id, id, store_id, till_id, account_id, method, amount, number, made_at, state, version, tries, code, auth_no, buyer_ref, qr,
     captured, released from authorisation where retailer_id = %s and id = %s"""
-BEGIN = "select hold_begin(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-ADVANCE = "select hold_advance(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb)"
+BEGIN = "select hold_begin(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, now() + %s::interval)"
+ADVANCE = "select hold_advance(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, now() + %s::interval, %s, %s, %s, %s::jsonb)"
 CLAIM = """update authorisation a set leased_until = now() + make_interval(secs => %s)
     from (select retailer_id, id from authorisation where due_at <= now() and (leased_until is null or leased_until < now())
           order by greatest(due_at, leased_until) limit %s for update skip locked) c
@@ -62,7 +62,7 @@ class Holder:
             await self._store.value(
                 BEGIN,
                 (hold.retailer_id, hold.id, hold.store_id, hold.till_id, hold.account_id, hold.method, hold.amount, hold.number, digest, actor,
-                 hold.made_at, hold.made_at + timedelta(seconds=SOON_SECONDS)),
+                 hold.made_at, timedelta(seconds=SOON_SECONDS)),
             )
         )  # fmt: skip
 
@@ -101,7 +101,7 @@ class Holder:
             await self._store.value(
                 ADVANCE,
                 (hold.retailer_id, hold.id, hold.version, hold.state.value, hold.tries, hold.code, hold.auth_no, hold.buyer_ref, hold.qr,
-                 hold.released, step.due, origin.source, kind_of(event), origin.actor, text_of(event)),
+                 hold.released, until(step.due), origin.source, kind_of(event), origin.actor, text_of(event)),
             )
         )  # fmt: skip
 

@@ -278,7 +278,9 @@ def _learned_cancelling(attempt: Attempt, result: QueryResult, now: datetime) ->
         case Absent() if attempt.settling == "closed":
             return _watch(replace(attempt, state=State.CANCELLED, settling="", watched=0), now)
         case Waiting() | Absent():
-            return _cancel(attempt, now, attempt.code)
+            # Cancel it again, after a pause: the wallet has just said that it did, or will not.
+            again = replace(attempt, settling="", tries=attempt.tries + 1)
+            return Step(again, None, _backoff(again.tries, now))
     return Step(attempt, None, _backoff(attempt.tries, now))
 
 
@@ -297,7 +299,8 @@ def _cancel_answered(attempt: Attempt, result: CancelResult, now: datetime) -> S
     match result:
         case Cancelled(action="refund" | "close" as action):
             # How much came and went only a query tells; also whether a copy of this cancel, or an earlier one, had given money back.
-            return Step(replace(attempt, settling="refund" if action == "refund" else "closed"), Call.QUERY, _soon(now))
+            settling = "refund" if "refund" in (action, attempt.settling) else "closed"
+            return Step(replace(attempt, settling=settling), Call.QUERY, _soon(now))
         case Cancelled():
             return _watch(replace(attempt, state=State.CANCELLED, watched=0), now)
         case CancelRefused():

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any, TypeVar
 from uuid import UUID
@@ -13,6 +13,7 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from hutong.kernel import clock
 from hutong.kernel.errors import NotFound, Unavailable
 from hutong.payments.driver import Due, Origin
 from hutong.payments.machine import Attempt, Event, State, Step
@@ -36,12 +37,12 @@ ATTEMPT_FOR_NOTICE = f"""select {COLUMNS}, exists (select from wallet_notice n
 REFUND = """select r.retailer_id, r.id, r.store_id, r.payment_id, r.account_id, r.payment_number, r.amount, r.reason, r.made_at, r.late, r.state,
     r.version, r.tries, r.code, r.from_receipt, r.done_at from payment_refund r where r.retailer_id = %s and r.id = %s"""
 SCOPED = "select payment_scope(%s)"
-BEGIN = """select outcome, other from payment_begin(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb)"""
-ADVANCE = """select payment_advance(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s, %s, %s)"""
+BEGIN = """select outcome, other from payment_begin(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, now() + %s::interval, %s, %s, %s::jsonb)"""
+ADVANCE = """select payment_advance(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, now() + %s::interval, %s, %s, %s, %s::jsonb, %s, %s, %s, %s)"""
 NOTE = """insert into payment_event (retailer_id, payment_id, version, store_id, source, kind, state, actor, body)
     values (%s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb)"""
-REFUND_BEGIN = "select outcome, remaining from refund_begin(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-REFUND_ADVANCE = "select refund_advance(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s)"
+REFUND_BEGIN = "select outcome, remaining from refund_begin(%s, %s, %s, %s, %s, %s, %s, %s, %s, now() + %s::interval)"
+REFUND_ADVANCE = "select refund_advance(%s, %s, %s, %s, %s, %s, %s, %s, now() + %s::interval, %s, %s, %s::jsonb, %s)"
 # Rows that another worker is about to lease are passed over; those whose lease has ended are anybody's, in their turn.
 CLAIM = """update payment_due d set leased_until = now() + make_interval(secs => %s)
     from (select retailer_id, payment_id, refund_id from payment_due
@@ -105,7 +106,7 @@ class PostgresStore:
         row = await self._once(
             BEGIN,
             (attempt.retailer_id, attempt.id, attempt.store_id, attempt.till_id, attempt.account_id, attempt.sale_id, attempt.method,
-             attempt.amount, "CNY", attempt.number, subject, digest, actor, attempt.made_at, due, parts, source, text_of(body)),
+             attempt.amount, "CNY", attempt.number, subject, digest, actor, attempt.made_at, until(due), parts, source, text_of(body)),
         )  # fmt: skip
         return Begun(row[0], row[1])
 
@@ -121,7 +122,7 @@ class PostgresStore:
             ADVANCE,
             (after.retailer_id, after.id, after.version, after.state.value, after.tries, after.watched, after.settling, after.code,
              after.who_fixes, after.trade_no, after.receipt_amount, after.buyer_paid, after.buyer, after.paid_at, after.qr,
-             after.qr_expires_at, after.refunded, step.due, origin.source, kind_of(event), origin.actor, text_of(event), step.alarm,
+             after.qr_expires_at, after.refunded, until(step.due), origin.source, kind_of(event), origin.actor, text_of(event), step.alarm,
              back, None if back is None else digest_of("late", after.amount), [booking.value for booking in step.bookings]),
         )  # fmt: skip
         return bool(row[0])
@@ -140,7 +141,7 @@ class PostgresStore:
         row = await self._once(
             REFUND_BEGIN,
             (refund.retailer_id, refund.id, refund.payment_id, refund.store_id, refund.amount, refund.reason, digest, actor,
-             refund.made_at, due),
+             refund.made_at, until(due)),
         )  # fmt: skip
         return Begun(row[0], None, row[1] or 0)
 
@@ -154,7 +155,7 @@ class PostgresStore:
         row = await self._one(
             REFUND_ADVANCE,
             (after.retailer_id, after.id, after.version, after.state.value, after.tries, after.code, after.from_receipt, after.done_at,
-             step.due, origin.source, kind_of(event), text_of(event), step.alarm),
+             until(step.due), origin.source, kind_of(event), text_of(event), step.alarm),
         )  # fmt: skip
         return bool(row[0])
 
@@ -277,6 +278,11 @@ class PostgresStore:
 
 def _nobody() -> None:
     """Nobody watches."""
+
+
+def until(due: datetime | None) -> timedelta | None:
+    """How long from now that is: the database counts it by its own clock, for that says what is due, and this machine's may differ."""
+    return None if due is None else due - clock.now()
 
 
 def kind_of(event: object) -> str:

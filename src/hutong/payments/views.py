@@ -55,7 +55,10 @@ async def payments_of_sale(db: Database, by: Principal, sale_id: UUID, locale: s
     """All payments of a sale that the caller may see, the newest first: what a till that lost its memory asks for."""
     by.must_somewhere(Permission.READ_PAYMENTS)
     async with db.read(by.scope_for(Permission.READ_PAYMENTS)) as reader:
-        rows = await reader.rows(f"{PAYMENT} where p.sale_id = :sale order by p.id desc limit 50", sale=sale_id)
+        rows = await reader.rows(
+            f"{PAYMENT} where p.sale_id = :sale and p.id between :first and :last order by p.id desc limit 50",
+            sale=sale_id, first=shifted(sale_id, -2), last=shifted(sale_id, 33),
+        )  # fmt: skip
         seen = [row for row in rows if by.may(Permission.READ_PAYMENTS, retailer_id=row.retailer_id, store_id=row.store_id)]
         return [await _whole(reader, dict(row._mapping), locale) for row in seen]
 
@@ -72,9 +75,19 @@ async def read_refund(db: Database, by: Principal, refund_id: UUID, locale: str)
 
 async def _whole(reader: Reader, row: dict[str, Any], locale: str) -> PaymentView:
     refunds = await reader.rows(
-        f"{REFUND} where retailer_id = :retailer and payment_id = :id order by id", retailer=row["retailer_id"], id=row["id"]
-    )
+        f"{REFUND} where retailer_id = :retailer and payment_id = :id and id >= :first order by id",
+        retailer=row["retailer_id"], id=row["id"], first=shifted(row["id"], -2),
+    )  # fmt: skip
     return whole_view(row, [dict(each._mapping) for each in refunds], locale)
+
+
+def shifted(given: UUID, days: int) -> UUID:
+    """The first id so many days from a UUIDv7's own time.
+
+    Payments and refunds lie in the months of their ids, so this says which to look in: an id is made within a day of its payment or
+    refund, and the sale's within a month (``check_id``).
+    """
+    return UUID(int=min(max((given.int >> 80) + days * 86_400_000, 0), (1 << 48) - 1) << 80)
 
 
 def whole_view(row: dict[str, Any], refunds: list[dict[str, Any]], locale: str) -> PaymentView:

@@ -91,12 +91,12 @@ PAYMENT_INVARIANTS = (
                union all
                select p.retailer_id, p.store_id, p.currency, r.amount, r.claimed_by from payment_refund r
                join payment p on p.retailer_id = r.retailer_id and p.id = r.payment_id where r.state = 'done' and not r.late
-               -- a return that is booked before its refund is done waits for it on the other side
+               -- a return that is booked before its refund is done waits for it on the other side; if it is refused, for another one
                union all
                select p.retailer_id, p.store_id, p.currency, -r.amount, null from payment_refund r
                join payment p on p.retailer_id = r.retailer_id and p.id = r.payment_id
                join posting o on o.retailer_id = r.retailer_id and o.id = ledger_id(r.claimed_by, r.claimed_by || '\\:captured')
-               where r.state not in ('done', 'refused') and not r.late),
+               where r.state <> 'done' and not r.late),
            items as (
                select c.retailer_id, c.store_id, c.currency, sum(c.amount) as amount from claims c
                where c.claimed_by is null or not exists (

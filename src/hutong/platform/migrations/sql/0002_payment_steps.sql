@@ -191,26 +191,28 @@ end $$;
 
 -- A sale names payments as its tenders: each must be paid, of the same store, of the same amount, and not another sale's already; a
 -- return names refunds in the same way. Part of the sale's own transaction, before anything that others wait for. Raises HT003; the
--- conditions stand in the update, so two sales cannot both pass. One place an array: a tender that names something.
+-- conditions stand in the update, so two sales cannot both pass. One place an array: a tender that names something. The first
+-- and the last id stand in every step, so that only the months from one to the other are opened however the planner joins.
 create or replace function claim_payments(scope text, c_retailer integer[], c_store integer[], c_sale uuid[], c_kind smallint[], c_amount bigint[], c_payment uuid[])
 returns void language plpgsql set plan_cache_mode = force_generic_plan as $$
-declare claimed integer; back integer;
+declare claimed integer; back integer; low uuid; high uuid;
 begin
     perform set_config('hutong.network', '', true), set_config('hutong.retailers', scope, true),
             set_config('hutong.stores', '', true), set_config('hutong.brands', '', true);
+    select x[1], x[cardinality(x)] into low, high from (select array_agg(id order by id) as x from unnest(c_payment) id) ids;
     with locked as materialized (
         select p.retailer_id, p.id, c.sale from unnest(c_retailer, c_store, c_sale, c_kind, c_amount, c_payment) as c (retailer, store, sale, kind, amount, payment)
         join payment p on p.retailer_id = c.retailer and p.id = c.payment
-        where c.kind = 1 and p.store_id = c.store and p.amount = c.amount and p.state = 'paid' and p.claimed_by is null
+        where p.id between low and high and c.kind = 1 and p.store_id = c.store and p.amount = c.amount and p.state = 'paid' and p.claimed_by is null
         order by p.retailer_id, p.id for update of p)
-    update payment p set claimed_by = l.sale from locked l where p.retailer_id = l.retailer_id and p.id = l.id;
+    update payment p set claimed_by = l.sale from locked l where p.retailer_id = l.retailer_id and p.id = l.id and p.id between low and high;
     get diagnostics claimed = row_count;
     with locked as materialized (
         select r.retailer_id, r.id, c.sale from unnest(c_retailer, c_sale, c_kind, c_amount, c_payment) as c (retailer, sale, kind, amount, payment)
         join payment_refund r on r.retailer_id = c.retailer and r.id = c.payment
-        where c.kind = 2 and r.amount = c.amount and r.state <> 'refused' and not r.late and r.claimed_by is null
+        where r.id between low and high and c.kind = 2 and r.amount = c.amount and r.state <> 'refused' and not r.late and r.claimed_by is null
         order by r.retailer_id, r.id for update of r)
-    update payment_refund r set claimed_by = l.sale from locked l where r.retailer_id = l.retailer_id and r.id = l.id;
+    update payment_refund r set claimed_by = l.sale from locked l where r.retailer_id = l.retailer_id and r.id = l.id and r.id between low and high;
     get diagnostics back = row_count;
     if claimed + back < cardinality(c_payment) then raise exception 'a payment that the sale names cannot be claimed' using errcode = 'HT003'; end if;
 end $$;
