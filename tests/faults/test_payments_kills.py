@@ -5,6 +5,7 @@ kept in the file that HUTONG_KILL_TABLE names, so that a run that was broken off
 expression of the points to run, where two runs are to share them.
 """
 
+import asyncio
 import json
 import os
 import re
@@ -17,7 +18,7 @@ import psycopg
 import pytest
 
 from hutong.directory import Principal
-from hutong.payments import AlipayAccount, add_alipay_account
+from hutong.payments import LEDGER_INVARIANTS, AlipayAccount, add_alipay_account, check_ledger
 from hutong.platform.database import Database
 from tests.faults.payments_processes import Point, Processes
 from tests.faults.payments_trial import Trial
@@ -118,8 +119,6 @@ QUICK = ("server, the intent committed, nothing sent", "server, refunded, not co
 
 def open_trial(url: str, folder: Path, postgres_pids: Callable[[], list[int]], revive_postgres: Callable[[], None]) -> Trial:
     """A network in the database with its account at a sandbox of its own, and all processes up."""
-    import asyncio
-
     network = insert_network(url)
     processes = Processes(url, folder, postgres_pids)
     processes.start()
@@ -141,6 +140,19 @@ def open_trial(url: str, folder: Path, postgres_pids: Callable[[], list[int]], r
     return Trial(processes, revive_postgres, network.till.key, network.store.gln)
 
 
+def broken_rules(url: str) -> list[str]:
+    """The rules of the ledger that do not hold."""
+
+    async def check() -> list[str]:
+        database = Database(url)
+        try:
+            return [found.invariant.name async for found in check_ledger(database, LEDGER_INVARIANTS) if found.broken]
+        finally:
+            await database.close()
+
+    return asyncio.run(check())
+
+
 @pytest.mark.timeout(120)
 def test_a_few_kills_lose_and_double_nothing(database_url: str, tmp_path: Path) -> None:
     trial = open_trial(database_url, tmp_path, list, lambda: None)
@@ -150,6 +162,7 @@ def test_a_few_kills_lose_and_double_nothing(database_url: str, tmp_path: Path) 
             verdict = trial.run(story, point, fault)
             assert verdict.reached, name
             assert (verdict.why, verdict.lost, verdict.doubled, verdict.unresolved) == ("", False, False, False), name
+        assert broken_rules(database_url) == []
     finally:
         trial.processes.stop()
 
@@ -195,6 +208,7 @@ def test_kills_and_cuts_at_every_point_lose_and_double_nothing(killable: Trial) 
     print(written(table))  # noqa: T201 - the table is what this is for
     wrong = {name: row for name, row in table.items() if row["lost"] or row["doubled"] or row["unresolved"] or row["reached"] < row["runs"]}
     assert wrong == {}
+    assert broken_rules(killable.processes.url) == []
     assert table.keys() >= chosen.keys() and len(CASES) >= 20
 
 
