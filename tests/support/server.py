@@ -5,13 +5,14 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+
+from tests.support.launching import Launched, launch
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -23,7 +24,7 @@ class RunningServer:
     url: str
     port: int
     log: Path
-    process: subprocess.Popen[bytes]
+    process: Launched
 
     def kill(self) -> None:
         """Kill -9 the server and the worker processes it started, as a power cut would."""
@@ -40,7 +41,7 @@ class RunningServer:
             except subprocess.TimeoutExpired:
                 self.kill()
                 raise
-        return self.process.returncode
+        return self.process.wait(0)
 
 
 def start_server(
@@ -63,11 +64,12 @@ def start_server(
         "HUTONG_DATA_DIR": str(log.parent / "data"),
         "HUTONG_BASE_URL": f"http://127.0.0.1:{port}",
     }
-    command = [sys.executable, "-m", "hutong.cli", "serve", "--port", str(port), "--workers", str(workers)]
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, env=environment | dict(settings or {}), cwd=log.parent, start_new_session=True
-        )
+    process = launch(
+        ["serve", "--port", str(port), "--workers", str(workers)],
+        environment=environment | dict(settings or {}),
+        log=log,
+        folder=log.parent,
+    )
     server = RunningServer(f"http://127.0.0.1:{port}", port, log, process)
     deadline = time.monotonic() + within
     while not _answers(server.url):
