@@ -159,7 +159,9 @@ def advance_refund(refund: Refund, event: RefundEvent, now: datetime) -> RefundS
 
 
 def _done(refund: Refund, done: Refunded, now: datetime) -> RefundStep:
-    settled = replace(refund, state=RefundState.DONE, from_receipt=done.from_receipt, done_at=done.at or now, code="")
+    # More than was asked for can neither be booked nor have happened; people look at it.
+    from_receipt = min(done.from_receipt, refund.amount)
+    settled = replace(refund, state=RefundState.DONE, from_receipt=from_receipt, done_at=done.at or now, code="")
     if done.amount != refund.amount:
         return RefundStep(settled, alarm=f"the wallet gave {done.amount} fen back, {refund.amount} were asked for")
     return RefundStep(settled)

@@ -58,6 +58,7 @@ WAKE = """update payment_due set due_at = now(), leased_until = null
     where retailer_id = %s and payment_id = %s and refund_id::text = regexp_replace(%s, '^(.{8})(.{4})(.{4})(.{4})(.{12})$', '\\1-\\2-\\3-\\4-\\5')"""
 OTHER_NOTICE = "select wallet_other_notice(%s, %s, %s, %s, %s::jsonb)"
 ALARM = "insert into payment_alarm (retailer_id, kind, message, detail) values (%s, %s, %s, %s::jsonb)"
+LOG_DAYS = "select ensure_log_days()"
 NETWORK = "select set_config('hutong.network', 'on', true)"
 FORGET = "delete from payment_due where retailer_id = %s and payment_id = %s and refund_id = %s"
 
@@ -239,7 +240,13 @@ class PostgresStore:
         async def work(connection: Connection) -> Any:
             return await (await connection.execute(sql, parameters)).fetchone()
 
-        row = await self._run(work)
+        try:
+            row = await self._run(work)
+        except psycopg.errors.CheckViolation as error:
+            if error.diag.constraint_name is not None:
+                raise
+            await self._scoped(None, LOG_DAYS, ())  # no job has made today's part of the logs; what is known of money is kept all the same
+            row = await self._run(work)
         assert row is not None
         self.on_commit()
         return tuple(row)

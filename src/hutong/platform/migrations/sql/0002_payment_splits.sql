@@ -120,14 +120,15 @@ end $$;
 -- only by that can be told of which refunds the wallet took the brands' parts back.
 create or replace function split_answered(p_retailer integer, p_payment uuid, p_state text, p_code text, p_due timestamptz, p_at timestamptz)
 returns boolean language plpgsql as $$
-declare s payment_split; p payment; n integer; wallet text; since bigint;
+declare s payment_split; p payment; n integer; wallet text; since bigint; known text;
 begin
     perform payment_scope(p_retailer);
     select * into p from payment where retailer_id = p_retailer and id = p_payment for update;
     select * into s from payment_split where retailer_id = p_retailer and payment_id = p_payment for update;
     if not found or not (s.state = 'sending' or s.state = 'refused' and p_state = 'done') then return true; end if;
     if p_state = 'done' and p_at is null and (p.refund_pending > 0 or p.refunded <> s.refunded_then) then return false; end if;
-    update payment_split set state = p_state, code = p_code, due_at = p_due, leased_until = null, changed_at = now(),
+    known := s.code;
+    update payment_split set state = p_state, code = case p_state when 'sending' then code else p_code end, due_at = p_due, leased_until = null, changed_at = now(),
         passed_at = case when p_state = 'done' then coalesce(p_at, '-infinity') end
     where retailer_id = p_retailer and payment_id = p_payment returning * into s;
     if p_state = 'done' then
@@ -141,7 +142,7 @@ begin
             where r.retailer_id = p_retailer and r.payment_id = p_payment and r.state = 'done' and r.done_at >= p_at;
             perform split_taken_back(s, p, p.refunded - since, p_payment::text || ':taken-since:', p_payment);
         end if;
-    elsif p_state = 'refused' then
+    elsif p_state = 'refused' and p_code <> known then -- tried again and again, it is told once
         insert into payment_alarm (retailer_id, store_id, payment_id, kind, message)
         values (p_retailer, s.store_id, p_payment, 'split', 'the wallet refuses to pass shares on to brands: ' || p_code);
     end if;
