@@ -4,6 +4,7 @@ import gc
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -101,11 +102,17 @@ def spare_the_collector() -> None:
     gc.set_threshold(20_000, 20, 50)
 
 
-async def check_schema(url: str) -> None:
-    """Raise RuntimeError, saying what to do, unless the database has exactly this program's schema."""
+@cache
+def newest_schema() -> str | None:
+    """The name of the schema that this program was written for."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    wanted = ScriptDirectory.from_config(config).get_current_head()
+    return ScriptDirectory.from_config(config).get_current_head()
+
+
+async def check_schema(url: str) -> None:
+    """Raise RuntimeError, saying what to do, unless the database has exactly this program's schema."""
+    wanted = newest_schema()
     async with await psycopg.AsyncConnection.connect(plain_url(url), connect_timeout=10) as connection:
         row = await (await connection.execute("select to_regclass('alembic_version') is not null")).fetchone()
         found = await (await connection.execute("select version_num from alembic_version")).fetchone() if row and row[0] else None

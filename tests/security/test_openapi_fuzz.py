@@ -1,6 +1,7 @@
 """What the OpenAPI document promises, held against generated requests: no defect, no status, type or shape that it does not name.
 
-``HYPOTHESIS_PROFILE=thorough`` (``make fuzz``) tries a hundred times as much.
+``make test`` sends each operation a request or two of an operator's, ``make test-slow`` several, also wrong ones and an integrator's, and
+``HYPOTHESIS_PROFILE=thorough`` (``make fuzz``) hundreds.
 """
 
 import os
@@ -20,24 +21,30 @@ from schemathesis.generation import GenerationMode
 from tests.support.network import stored
 
 THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
-EXAMPLES = int(os.environ.get("HUTONG_FUZZ", "400")) if THOROUGH else 4
+EXAMPLES = int(os.environ.get("HUTONG_FUZZ", "400")) if THOROUGH else 5
 CHECKED = (
     "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_headers_conformance", "response_schema_conformance",
 )  # fmt: skip
 STREAMS = "/v1/streams/"
 """Streams go on for minutes: tests of their own watch them."""
 
-ASKED = {"operator": list(GenerationMode), "integrator": list(GenerationMode) if THOROUGH else [GenerationMode.POSITIVE]}
+Asked = dict[str, list[GenerationMode]]
+A_FEW: Asked = {"operator": [GenerationMode.POSITIVE]}
+MANY: Asked = {"operator": list(GenerationMode), "integrator": list(GenerationMode) if THOROUGH else [GenerationMode.POSITIVE]}
 
 load_all_checks()
-fuzzing = hypothesis_settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=not THOROUGH,
-    database=None,
-    phases=[Phase.explicit, Phase.generate] if not THOROUGH else list(Phase),
-    suppress_health_check=list(HealthCheck),
-)
+
+
+def fuzzing(examples: int) -> hypothesis_settings:
+    """So many examples, the same ones every time unless it is to be thorough."""
+    return hypothesis_settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=not THOROUGH,
+        database=None,
+        phases=[Phase.explicit, Phase.generate] if not THOROUGH else list(Phase),
+        suppress_health_check=list(HealthCheck),
+    )
 
 
 @pytest.fixture
@@ -63,24 +70,25 @@ def operations(schema: Any) -> Iterator[Any]:
             yield operation
 
 
-@pytest.mark.timeout(7200 if THOROUGH else 120)
-def test_the_document_holds_for_generated_requests(server, as_somebody):
+@pytest.mark.timeout(7200 if THOROUGH else 240)
+@pytest.mark.parametrize(("asked", "examples"), [(A_FEW, 1), pytest.param(MANY, EXAMPLES, marks=pytest.mark.slow)], ids=["a few", "many"])
+def test_the_document_holds_for_generated_requests(server, as_somebody, asked, examples):
     schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
     checks = CHECKS.get_by_names(list(CHECKED))
     failures: dict[str, str] = {}
-    for who, modes in ASKED.items():
+    for who, modes in asked.items():
         with requests.Session() as session:
             for operation, mode in product(operations(schema), modes):
                 session.headers.update(as_somebody[who]())
-                if failure := tried(operation, mode, session, checks):
+                if failure := tried(operation, mode, session, checks, examples):
                     failures[f"{operation.method.upper()} {operation.path} {mode.value} as {who}"] = failure
     assert not failures, "\n\n".join(f"{where}\n{what}" for where, what in failures.items())
 
 
-def tried(operation: Any, mode: GenerationMode, session: requests.Session, checks: Any) -> str:
+def tried(operation: Any, mode: GenerationMode, session: requests.Session, checks: Any, examples: int) -> str:
     """What is wrong with the answers to generated requests, valid ones or such as the document forbids; nothing if all is well."""
 
-    @fuzzing
+    @fuzzing(examples)
     @given(case=operation.as_strategy(generation_mode=mode))
     def probe(case: Any) -> None:
         case.call_and_validate(session=session, checks=checks, timeout=30)
