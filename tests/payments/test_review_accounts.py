@@ -80,6 +80,7 @@ async def test_an_account_with_payments_never_becomes_another_merchants(
     assert (await till.post("/v1/refunds", json=refund(paid, 100))).json()["state"] == "done"
 
 
+@pytest.mark.slow
 async def test_an_agreement_is_charged_no_more_through_an_account_that_is_off(
     app: Any, network: Network, till: httpx.AsyncClient, sandbox: RunningSandbox, payer: Payer, owner: psycopg.Connection[Any]
 ) -> None:
@@ -97,6 +98,7 @@ async def test_an_agreement_is_charged_no_more_through_an_account_that_is_off(
     assert sandbox.people()[customer]["balance"] == 1_000_000
 
 
+@pytest.mark.slow
 async def test_one_account_that_cannot_be_used_does_not_keep_other_agreements_from_being_asked_about(
     app: Any, network: Network, till: httpx.AsyncClient, sandbox: RunningSandbox, payer: Payer, owner: psycopg.Connection[Any]
 ) -> None:
@@ -122,6 +124,7 @@ async def test_an_amount_that_no_wallet_takes_is_refused_before_anything_is_kept
     assert later.count("payment") == 0
 
 
+@pytest.mark.slow
 async def test_an_account_that_is_broken_for_long_does_not_fill_the_stories_of_its_payments(
     app: Any,
     network: Network,
@@ -144,7 +147,9 @@ async def test_an_account_that_is_broken_for_long_does_not_fill_the_stories_of_i
     assert (await till.get(f"/v1/payments/{unknown['id']}")).json()["state"] == "paid"
 
 
-@pytest.mark.parametrize("today", [datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 1, 31, 23, tzinfo=UTC)])
+@pytest.mark.parametrize(
+    "today", [datetime(2026, 3, 1, tzinfo=UTC), pytest.param(datetime(2026, 1, 31, 23, tzinfo=UTC), marks=pytest.mark.slow)]
+)
 async def test_no_month_is_left_out_around_a_short_one(
     app: Any, owner: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch, today: datetime
 ) -> None:

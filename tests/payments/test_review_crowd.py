@@ -67,6 +67,7 @@ async def test_a_day_without_its_part_of_the_logs_stops_no_payment(
     assert (await till.post("/v1/refunds", json=refund(paid, 10))).json()["state"] == "done"
 
 
+@pytest.mark.slow
 async def test_a_split_that_is_refused_again_and_again_is_told_once(
     app: Any,
     till: httpx.AsyncClient,

@@ -76,6 +76,7 @@ async def test_a_refusal_of_a_doubled_request_does_not_leave_money_set_aside(
     assert sandbox.people()[customer]["balance"] == 1_000_000
 
 
+@pytest.mark.slow
 async def test_a_refused_freeze_is_declined_once_the_wallet_knows_of_none(
     till: httpx.AsyncClient, sandbox: RunningSandbox, payer: Payer, gate: Gate
 ) -> None:
@@ -114,6 +115,7 @@ async def test_what_is_set_aside_after_all_was_given_up_is_undone(
     assert sandbox.people()[customer]["balance"] == 1_000_000
 
 
+@pytest.mark.slow
 async def test_a_code_to_scan_is_no_good_any_more_when_it_is_given_up(
     till: httpx.AsyncClient, sandbox: RunningSandbox, payer: Payer
 ) -> None:
@@ -123,6 +125,7 @@ async def test_a_code_to_scan_is_no_good_any_more_when_it_is_given_up(
         sandbox.scan(payer(), shown["qr"])
 
 
+@pytest.mark.slow
 async def test_the_rest_goes_back_though_a_late_capture_went_its_own_way(
     till: httpx.AsyncClient, sandbox: RunningSandbox, payer: Payer, gate: Gate, later: Noticing, owner: psycopg.Connection[Any]
 ) -> None:
@@ -144,6 +147,7 @@ async def test_the_rest_goes_back_though_a_late_capture_went_its_own_way(
     assert (state, sandbox.people()[customer]["balance"], pending(owner)) == ("finished", 1_000_000, 0)
 
 
+@pytest.mark.slow
 async def test_what_the_wallet_gave_back_by_itself_is_noticed(
     till: httpx.AsyncClient, sandbox: RunningSandbox, payer: Payer, gate: Gate, owner: psycopg.Connection[Any]
 ) -> None:
@@ -158,6 +162,7 @@ async def test_what_the_wallet_gave_back_by_itself_is_noticed(
     assert (pending(owner), gate.due()) == (0, 0)
 
 
+@pytest.mark.slow
 async def test_a_capture_that_is_known_late_counts_though_the_rest_was_released(
     till: httpx.AsyncClient, sandbox: RunningSandbox, payer: Payer, gate: Gate, later: Noticing
 ) -> None:

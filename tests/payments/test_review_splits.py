@@ -48,7 +48,7 @@ def held_by_wallet(sandbox: RunningSandbox, number: str) -> int:
     return sum(part["amount"] - part["returned"] for split in trade["splits"] for part in split["parts"])
 
 
-@pytest.mark.parametrize("name", ["百事", "nobody"])
+@pytest.mark.parametrize("name", ["百事", pytest.param("nobody", marks=pytest.mark.slow)])
 async def test_a_share_of_a_brand_that_is_none_is_refused_before_anything_is_asked(
     till: httpx.AsyncClient, sandbox: RunningSandbox, payer: Payer, owner: psycopg.Connection[Any], name: str
 ) -> None:
@@ -109,6 +109,7 @@ async def test_a_refund_while_a_split_is_not_known_to_be_done_ends_as_at_the_wal
         assert owner.execute("select state from payment_split where payment_id = %s", [paid["id"]]).fetchone() == ("done",)
 
 
+@pytest.mark.slow
 async def test_a_refund_that_bears_its_payments_id_is_booked_all_the_same(
     app: Any, till: httpx.AsyncClient, sandbox: RunningSandbox, payer: Payer, owner: psycopg.Connection[Any], brand: str, receiver: str
 ) -> None:
@@ -121,6 +122,7 @@ async def test_a_refund_that_bears_its_payments_id_is_booked_all_the_same(
     assert balances(owner)[f"brand_share:{brand}"] == 1_500
 
 
+@pytest.mark.slow
 async def test_a_split_of_what_was_given_back_whole_comes_to_an_end(
     app: Any, till: httpx.AsyncClient, sandbox: RunningSandbox, payer: Payer, owner: psycopg.Connection[Any], brand: str
 ) -> None:

@@ -73,7 +73,7 @@ def test_no_till_can_take_the_id_of_a_refund_that_gives_a_late_success_back():
     assert give_back_id(uuid7()).version != 7
 
 
-@pytest.mark.parametrize("ahead", [600, -600])
+@pytest.mark.parametrize("ahead", [600, pytest.param(-600, marks=pytest.mark.slow)])
 async def test_what_is_due_is_due_by_one_clock_whatever_the_databases_says(
     app: Any, till: httpx.AsyncClient, sandbox: RunningSandbox, payer: Payer, later: Noticing, monkeypatch: pytest.MonkeyPatch, ahead: int
 ) -> None:
@@ -93,6 +93,7 @@ async def test_what_is_due_is_due_by_one_clock_whatever_the_databases_says(
     assert (await till.get(f"/v1/payments/{unknown['id']}")).json()["state"] == "paid"
 
 
+@pytest.mark.slow
 async def test_a_sales_claim_opens_the_months_of_its_payments_alone(
     till: httpx.AsyncClient, sandbox: RunningSandbox, payer: Payer, owner: psycopg.Connection[Any], network: Network
 ) -> None:
@@ -113,6 +114,7 @@ def scans(owner: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
     return owner.execute("select relname, seq_scan, idx_scan from pg_stat_xact_user_tables where relname ~ '^payment_[0-9]{6}$'").fetchall()
 
 
+@pytest.mark.slow
 async def test_a_return_whose_refund_is_refused_leaves_the_books_in_order(
     till: httpx.AsyncClient, sandbox: RunningSandbox, payer: Payer, network: Network, later: Noticing, database: Database
 ) -> None:
