@@ -12,6 +12,8 @@ from starlette.routing import Mount
 
 from hutong.app import create_app
 from hutong.platform.config import Settings
+from tests.security.bookkeeping import FILLED
+from tests.security.paying import account_of
 from tests.security.recipes import PUBLIC, Ask, Recipe, Things
 from tests.security.recipes_pages import RECIPES
 from tests.security.stage import EVERYBODY, KEYS, Stage
@@ -125,6 +127,8 @@ async def test_what_must_not_be_told_is_told_to_whose_it_is(stage):
         told += (await stage.clients[who].get("/v1/people")).text + (await stage.clients[who].get("/v1/webhooks")).text
     for payment in stage.payments:
         told += (await stage.clients["operator"].get(f"/v1/payments/{payment}")).text
+    for store in stage.network.stores:
+        told += (await stage.clients["operator"].get(f"/payments/books/{account_of(stage, store)}/{FILLED}")).text
     assert [mark.text for mark in stage.marks if mark.text not in told] == []
 
 
