@@ -93,6 +93,17 @@ async def test_what_is_due_is_due_by_one_clock_whatever_the_databases_says(
     assert (await till.get(f"/v1/payments/{unknown['id']}")).json()["state"] == "paid"
 
 
+async def test_what_was_given_back_pays_for_no_other_sale(
+    till: httpx.AsyncClient, sandbox: RunningSandbox, payer: Payer, network: Network
+) -> None:
+    own, other = (sale(network, [line(network.products[3])]) for _ in range(2))
+    paid = (await till.post("/v1/payments", json=payment(sandbox.code(payer()), own["total"], sale=own["id"]))).json()
+    assert (await till.post("/v1/refunds", json=refund(paid, own["total"]))).json()["state"] == "done"
+    refused = await till.post("/v1/sales", json=paid_by(other, paid["id"]))
+    assert (refused.status_code, refused.json()["code"]) == (409, "payment_not_claimable")
+    assert (await till.post("/v1/sales", json=paid_by(own, paid["id"]))).status_code == 201
+
+
 @pytest.mark.slow
 async def test_a_sales_claim_opens_the_months_of_its_payments_alone(
     till: httpx.AsyncClient, sandbox: RunningSandbox, payer: Payer, owner: psycopg.Connection[Any], network: Network

@@ -189,7 +189,8 @@ begin
     return true;
 end $$;
 
--- A sale names payments as its tenders: each must be paid, of the same store, of the same amount, and not another sale's already; a
+-- A sale names payments as its tenders: each must be paid, of the same store, of the same amount, and not another sale's already; what
+-- was given back, in part or whole, pays for the sale alone that it was taken for (which may be captured after its return). A
 -- return names refunds in the same way. Part of the sale's own transaction, before anything that others wait for. Raises HT003; the
 -- conditions stand in the update, so two sales cannot both pass. One place an array: a tender that names something. The first
 -- and the last id stand in every step, so that only the months from one to the other are opened however the planner joins.
@@ -204,6 +205,7 @@ begin
         select p.retailer_id, p.id, c.sale from unnest(c_retailer, c_store, c_sale, c_kind, c_amount, c_payment) as c (retailer, store, sale, kind, amount, payment)
         join payment p on p.retailer_id = c.retailer and p.id = c.payment
         where p.id between low and high and c.kind = 1 and p.store_id = c.store and p.amount = c.amount and p.state = 'paid' and p.claimed_by is null
+            and (p.sale_id = c.sale or p.refunded + p.refund_pending = 0)
         order by p.retailer_id, p.id for update of p)
     update payment p set claimed_by = l.sale from locked l where p.retailer_id = l.retailer_id and p.id = l.id and p.id between low and high;
     get diagnostics claimed = row_count;
