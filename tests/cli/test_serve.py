@@ -13,7 +13,9 @@ import httpx
 import psutil
 import pytest
 
+from hutong.cli.serve import wait_for_port
 from hutong.platform.embedded import EmbeddedPostgres
+from tests.support.launching import Launched, launch
 from tests.support.server import CHECKOUT, children, free_port
 
 HUTONG = [sys.executable, "-m", "hutong.cli"]
@@ -42,8 +44,7 @@ def serve(home: Path, environment: dict[str, str]) -> Iterator[Callable[..., "Se
 
     def start(*options: str, port: int | None = None) -> Served:
         port = port or free_port()
-        with (home / "log").open("ab") as log:
-            process = subprocess.Popen([*HUTONG, "serve", "--port", str(port), *options], cwd=home, env=environment, stdout=log, stderr=log)
+        process = launch(["serve", "--port", str(port), *options], environment=environment, log=home / "log", folder=home)
         started.append(Served(process, port, home))
         until(lambda: started[-1].answers() or process.poll() is not None, 60)
         assert process.poll() is None, (home / "log").read_text()[-2000:]
@@ -59,7 +60,7 @@ def serve(home: Path, environment: dict[str, str]) -> Iterator[Callable[..., "Se
 class Served:
     """A running ``hutong serve``."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, home: Path) -> None:
+    def __init__(self, process: Launched | subprocess.Popen[bytes], port: int, home: Path) -> None:
         self.process, self.port, self.home = process, port, home
 
     def answers(self, path: str = "/readyz") -> bool:
@@ -134,6 +135,17 @@ def test_commands_use_the_running_server_and_leave_it_running(
     assert served.answers()
 
 
+def test_a_port_in_use_is_waited_for_and_then_named() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(RuntimeError, match=f"Port {port} of 127.0.0.1 cannot be used"):
+            wait_for_port("127.0.0.1", port, patience=0.3)
+    wait_for_port("127.0.0.1", port, patience=0)
+
+
+@pytest.mark.slow
 def test_a_port_in_use_is_said_in_one_line(home: Path, environment: dict[str, str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -5,6 +5,7 @@ A server that is started this way differs from one started by the shell in nothi
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,16 @@ class Launched:
     def poll(self) -> int | None:
         return self.returncode
 
+    def send_signal(self, number: int) -> None:
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
     def wait(self, timeout: float | None = None) -> int:
         """Wait for its end. Raises subprocess.TimeoutExpired."""
         self._process.join(timeout)
@@ -37,8 +48,15 @@ class Launched:
         return self.returncode
 
 
-def launch(arguments: Sequence[str], *, environment: Mapping[str, str], log: Path, folder: Path) -> Launched:
-    """Start ``hutong ARGUMENTS`` in a session and working ``folder`` of its own; what it prints is added to ``log``."""
+def launch(arguments: Sequence[str], *, environment: Mapping[str, str], log: Path, folder: Path) -> Launched | subprocess.Popen[bytes]:
+    """Start ``hutong ARGUMENTS`` in a session and working ``folder`` of its own; what it prints is added to ``log``.
+
+    A server of several processes starts them itself, each with imports of its own, for which it must have been started by a command.
+    """
+    if "--workers" in arguments and arguments[arguments.index("--workers") + 1] != "1":
+        command = [sys.executable, "-m", "hutong.cli", *arguments]
+        with log.open("ab") as output:
+            return subprocess.Popen(command, stdout=output, stderr=output, env=environment, cwd=folder, start_new_session=True)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     process = context.Process(target=_run, args=(list(arguments), dict(environment), str(log), str(folder)), daemon=True)

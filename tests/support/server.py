@@ -24,7 +24,7 @@ class RunningServer:
     url: str
     port: int
     log: Path
-    process: Launched
+    process: Launched | subprocess.Popen[bytes]
 
     def kill(self) -> None:
         """Kill -9 the server and the worker processes it started, as a power cut would."""
@@ -41,7 +41,7 @@ class RunningServer:
             except subprocess.TimeoutExpired:
                 self.kill()
                 raise
-        return self.process.wait(0)
+        return self.process.wait(1)
 
 
 def start_server(

@@ -120,9 +120,9 @@ def missing_browser_files() -> list[str]:
     return [name for name in VENDOR_FILES if not (vendor / name).exists()]
 
 
-def wait_for_port(host: str, port: int) -> None:
-    """Wait a little for the port to be free (processes of a killed server go away by themselves). Raises RuntimeError."""
-    deadline = time.monotonic() + PORT_WAIT_SECONDS
+def wait_for_port(host: str, port: int, patience: float = PORT_WAIT_SECONDS) -> None:
+    """Wait up to ``patience`` seconds for the port to be free (processes of a killed server go away by themselves). Raises RuntimeError."""
+    deadline = time.monotonic() + patience
     while True:
         try:
             family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
