@@ -12,7 +12,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from typer.testing import CliRunner
 
+from hutong.cli.main import build
 from hutong.importer import Pace, Target, close, due, open_import, replay, send
 from tests.importer.conftest import SMALL, row, write_csv
 from tests.support.network import Network
@@ -167,13 +169,19 @@ async def test_a_replay_plays_the_days_it_was_asked_for_by_their_own_clock(
     assert (await replay(job, Target(server.url, network.one.history_key), pace)).duplicate == 30
 
 
-def test_the_command_prints_an_example_and_dry_runs_without_a_server(network: Network, tmp_path: Path):
+def test_the_command_prints_an_example_and_dry_runs_without_a_server(network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = write_file(tmp_path, network, 20)
-    output = end(start(path, "http://127.0.0.1:9", "", "--dry-run"))
-    assert "would be imported" in output
-    assert "It adds up." in output
+    monkeypatch.delenv("HUTONG_KEY", raising=False)
+
+    def run(*more: str) -> Any:
+        return CliRunner().invoke(
+            build(), ["import", "sales", str(path), "-m", str(tmp_path / "m.toml"), "--url", "http://127.0.0.1:9", *more]
+        )
+
+    dry = run("--dry-run")
+    assert (dry.exit_code, "would be imported" in dry.output, "It adds up." in dry.output) == (0, True, True), dry.output
     assert not (tmp_path / "f.csv.state.jsonl").exists()
-    assert "[[rules]]" in end(start(path, "http://127.0.0.1:9", "", "--example"))
-    refused = start(path, "http://127.0.0.1:9", "")
-    assert "Give an API key" in refused.communicate(timeout=60)[0]
-    assert refused.returncode == 2
+    example = run("--example")
+    assert (example.exit_code, "[[rules]]" in example.output) == (0, True), example.output
+    refused = run()
+    assert (refused.exit_code, "Give an API key" in refused.output) == (2, True), refused.output
