@@ -9,7 +9,8 @@ SEED ?= 1
 SEEDS ?= 10
 FAULTS ?= 1
 HOST ?= 127.0.0.1
-WORKERS ?= 2
+# Processes that tests run in: one more than the cores that the time is promised for, because tests also wait.
+WORKERS ?= 3
 PYTEST ?=
 PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
 	command -v $$each >/dev/null 2>&1 && $$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$each; break; }; done)
