@@ -93,6 +93,7 @@ KINDS = {
     "payment.paid": mark("Payment"), "payment.late": mark("Payment that came too late"), "payment.returned": mark("Gone back by itself"),
     "refund.done": mark("Refund"), "sale.captured": mark("Sale"), "bill.fee": mark("Fee by the bill"), "bill.settled": mark("Put to the balance"),
     "bill.difference": mark("Difference to the bill"), "split.owed": mark("Brand's share"), "split.done": mark("Passed on to the brand"),
+    "split.returned": mark("Brand's part of a refund"), "split.taken": mark("Taken back from the brand by the wallet"),
 }  # fmt: skip
 """Kinds of posting."""
 
