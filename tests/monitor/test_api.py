@@ -285,3 +285,21 @@ async def test_a_process_shows_the_sales_that_another_captures(
     await post((await asyncio.to_thread(make_server)).url, network.till.key, rung)
     await stream.worth(rung["total"])
     assert stream.document()["recent"][0]["id"] == rung["id"]
+
+
+async def test_the_network_is_compared_with_last_week_store_by_store(network: Network, with_key: Person, as_person: Person) -> None:
+    tea, (old, new) = network.products[0], network.one.stores[:2]
+    one, operator = with_key(network.one.history_key), as_person("operator")
+    then = now() - timedelta(days=7)
+    for store, at, quantity in ((old, then, 1000), (old, now() - timedelta(seconds=5), 2000), (new, now() - timedelta(seconds=4), 7000)):
+        assert (await one.post("/v1/sales", json=sale(network, [line(tea, quantity)], store=store, at=at))).status_code == 201
+    await until_captured(operator, "network", 9 * tea.price)
+    screen = (await operator.get("/v1/monitor/network")).json()["document"]
+    assert screen["last_week"]["whole_day_value"] == tea.price
+    assert (screen["alike"]["stores"], screen["alike"]["figures"]["value"]) == (1, 2 * tea.price)  # the new store is left out
+    assert (await one.post("/v1/sales", json=sale(network, [line(tea)], store=new, at=then))).status_code == 201  # it comes late
+    async with asyncio.timeout(15):
+        while (screen := (await operator.get("/v1/monitor/network")).json()["document"])["alike"]["stores"] != 2:
+            await asyncio.sleep(0.02)
+    assert screen["alike"]["figures"] == screen["today"]
+    assert "like for like" in (await operator.get("/monitor", headers={"Accept-Language": "en"})).text

@@ -47,6 +47,13 @@ class Past(msgspec.Struct, frozen=True):
     whole_day_tickets: int
 
 
+class Alike(msgspec.Struct, frozen=True):
+    """What of today may be compared with last week: the trade of the stores that also traded on that day; not that of newer ones."""
+
+    stores: int
+    figures: Figures
+
+
 Point = tuple[int, int]
 """One minute of a curve: (value, tickets); for a brand (value, quantity)."""
 Curve = dict[str, Point]
@@ -314,6 +321,7 @@ class NetworkDocument(msgspec.Struct, frozen=True):
 
     identity: Identity
     today: Figures
+    alike: Alike
     last_week: Past
     minutes: Curve
     """map"""
@@ -340,7 +348,7 @@ SECTIONS: dict[Kind, dict[str, Literal["map", "whole"]]] = {
               "products": "whole", "recent": "whole", "launches": "whole", "stopped": "whole"},
     "retailer": {"identity": "whole", "today": "whole", "last_week": "whole", "minutes": "map", "last_week_minutes": "map",
                  "statuses": "map", "stores": "map"},
-    "network": {"identity": "whole", "today": "whole", "last_week": "whole", "minutes": "map", "last_week_minutes": "map",
+    "network": {"identity": "whole", "today": "whole", "alike": "whole", "last_week": "whole", "minutes": "map", "last_week_minutes": "map",
                 "provinces": "map", "retailers": "map", "stores": "whole", "brands": "whole", "recent": "whole"},
 }  # fmt: skip
 """Which sections of each kind of document change cell by cell and which are replaced whole."""

@@ -32,9 +32,10 @@ def model_of(kind: str, document: Mapping[str, Any], as_of: str, provinces: Sequ
     model = {**document, "as_of": as_of}
     if "last_week" in model:
         past = model["last_week"]["figures"]
-        model["change"] = {figure: change(model["today"][figure], past[figure]) for figure in COMPARED}
+        alike = model["alike"]["figures"] if "alike" in model else model["today"]
+        model["change"] = {figure: change(alike[figure], past[figure]) for figure in COMPARED}
         whole_day = model["last_week"]["whole_day_value"]
-        model["of_whole_day"] = model["today"]["value"] / whole_day if whole_day > 0 else None
+        model["of_whole_day"] = alike["value"] / whole_day if whole_day > 0 else None
     make[kind](model, provinces)
     return model
 

@@ -10,9 +10,9 @@ import msgspec
 
 from hutong.kernel.ids import uuid7
 from hutong.monitor.atlas import Atlas
-from hutong.monitor.documents import BrandRank, NetworkDocument, NetworkSale, ProvinceCell, RetailerCell
-from hutong.monitor.fold import WEEK, Loaded, MinuteTally, Trading, identity
-from hutong.monitor.ledger import KINDS, SALE, LedgerSale, day_literal
+from hutong.monitor.documents import Alike, BrandRank, NetworkDocument, NetworkSale, ProvinceCell, RetailerCell
+from hutong.monitor.fold import WEEK, Loaded, MinuteTally, Tally, Trading, identity, total
+from hutong.monitor.ledger import KINDS, LedgerSale, day_literal
 from hutong.monitor.ranking import Ranking
 from hutong.monitor.states.brand import one_currency, store_rank
 from hutong.monitor.states.retailer import counts
@@ -34,8 +34,10 @@ LOAD = """select json_build_object(
              from (select minute, sum(value) as value, sum(tickets) as tickets, sum(items) as items, sum(returns) as returns,
                           sum(return_value) as return_value, sum(voids) as voids from retailer_minute
                    where business_date = WEEK and retailer_id = any (cast(:retailers as integer[])) group by minute) m),
-    'stores', (select coalesce(json_agg(json_build_array(store_id, value, tickets)), '[]')
+    'stores', (select coalesce(json_agg(json_build_array(store_id, json_build_array(value, tickets, items, returns, return_value, voids))), '[]')
                from store_day where business_date = DAY and retailer_id = any (cast(:retailers as integer[]))),
+    'then', (select coalesce(json_agg(store_id), '[]')
+             from store_day where business_date = WEEK and retailer_id = any (cast(:retailers as integer[]))),
     'brands', (select coalesce(json_agg(json_build_array(brand_id, value, quantity)), '[]')
                from (select brand_id, sum(value) as value, (sum(quantity) * 1000)::bigint as quantity from brand_day
                      where business_date = DAY and retailer_id = any (cast(:retailers as integer[])) group by brand_id) b),
@@ -63,7 +65,8 @@ class LoadedNetwork(Loaded):
 
     minutes: list[MinuteTally]
     week: list[MinuteTally]
-    stores: list[tuple[int, int, int]]
+    stores: list[tuple[int, Tally]]
+    then: list[int]
     brands: list[tuple[int, int, int]]
     recent: list[RecentSale]
 
@@ -85,10 +88,13 @@ class NetworkState(Trading):
         self.provinces: dict[int, list[int]] = {each: [0, 0] for each in atlas.provinces}
         self.retailers: dict[int, list[int]] = {each: [0, 0] for each in windows}
         self.open_stores = {each: sum(counts(store.closed_on, day) for store in atlas.stores_of.get(each, [])) for each in atlas.retailers}
-        self.stores: dict[int, list[int]] = {}
-        self.first_stores = Ranking(TOP, self.stores, lambda sums: sums[0])
-        for store_id, value, tickets in loaded.stores:
-            self.add(store_id, value, tickets)
+        self.stores: dict[int, Tally] = {}
+        self.first_stores = Ranking(TOP, self.stores, lambda tally: tally.value)
+        self.then = set(loaded.then)
+        """Stores that traded on the same weekday last week."""
+        for store_id, tally in loaded.stores:
+            self.add(store_id, tally)
+        self.alike = total(tally for store, tally in self.stores.items() if store in self.then)
         self.brands = {brand: [value, quantity] for brand, value, quantity in loaded.brands}
         self.recent: list[tuple[str, NetworkSale]] = []
         for each in loaded.recent:
@@ -106,24 +112,31 @@ class NetworkState(Trading):
         )  # fmt: skip
         return NetworkState(atlas, day, zone, currency, windows, msgspec.json.decode(value, type=LoadedNetwork))
 
-    def add(self, store_id: int, value: int, tickets: int) -> None:
+    def add(self, store_id: int, tally: Tally) -> None:
         """Add a store's trade to it, its retailer and its province."""
         place = self.atlas.stores[store_id]
-        for sums in (
-            self.stores.setdefault(store_id, [0, 0]),
-            self.retailers.setdefault(place.retailer_id, [0, 0]),
-            self.provinces.setdefault(place.province, [0, 0]),
-        ):
-            sums[0] += value
-            sums[1] += tickets
+        self.stores.setdefault(store_id, Tally()).add(tally)
+        for sums in (self.retailers.setdefault(place.retailer_id, [0, 0]), self.provinces.setdefault(place.province, [0, 0])):
+            sums[0] += tally.value
+            sums[1] += tally.tickets
         self.first_stores.changed(store_id)
 
     def count(self, sale: LedgerSale) -> None:
-        if self.atlas.currency(sale.retailer_id) == self.currency:
-            super().count(sale)
+        if self.atlas.currency(sale.retailer_id) != self.currency:
+            return
+        super().count(sale)
+        if sale.business_date != self.day and sale.store_id not in self.then:
+            self.then.add(sale.store_id)
+            self.alike.add(self.stores.get(sale.store_id, Tally()))
+            self.touch("alike")
 
     def count_today(self, sale: LedgerSale) -> None:
-        self.add(sale.store_id, sale.total, int(sale.kind == SALE))
+        tally = Tally()
+        tally.count(sale)
+        self.add(sale.store_id, tally)
+        if sale.store_id in self.then:
+            self.alike.add(tally)
+            self.touch("alike")
         self.touch("retailers", sale.retailer_id)
         self.touch("provinces", self.atlas.stores[sale.store_id].province)
         self.touch("stores")
@@ -180,7 +193,10 @@ class NetworkState(Trading):
             case "identity":
                 return identity(self, "network", "胡同", "hutong", self.currency)
             case "stores":
-                return [store_rank(self.atlas, each, *self.stores[each]) for each in self.first_stores.first()]
+                sold = ((each, self.stores[each]) for each in self.first_stores.first())
+                return [store_rank(self.atlas, each, tally.value, tally.tickets) for each, tally in sold]
+            case "alike":
+                return Alike(len(self.then), self.alike.figures())
             case "brands":
                 best = heapq.nlargest(TOP, self.brands.items(), key=lambda item: (item[1][0], -item[0]))
                 return [BrandRank(self.atlas.brands[brand].named, value, quantity) for brand, (value, quantity) in best]

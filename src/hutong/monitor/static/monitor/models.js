@@ -140,8 +140,9 @@ export function modeller(kind, provinces) {
     const model = { ...document, as_of };
     if (document.last_week) {
       const { figures, whole_day_value: wholeDay } = document.last_week;
-      model.change = Object.fromEntries(COMPARED.map((figure) => [figure, change(document.today[figure], figures[figure])]));
-      model.of_whole_day = wholeDay > 0 ? document.today.value / wholeDay : null;
+      const alike = document.alike ? document.alike.figures : document.today;
+      model.change = Object.fromEntries(COMPARED.map((figure) => [figure, change(alike[figure], figures[figure])]));
+      model.of_whole_day = wholeDay > 0 ? alike.value / wholeDay : null;
     }
     return Object.assign(model, extend(model, provinces));
   };
