@@ -32,6 +32,11 @@ HANDLER = "hutong"
 SECRET_WORDS = ("password", "secret", "token", "authorization", "cookie", "api_key", "csrf")
 
 
+PROCESSORS: list[structlog.typing.Processor] = []
+"""What our loggers do with a line. Always this one list: a logger keeps the one that it met first, and what changes the list in place
+(a test that listens) must reach them all."""
+
+
 def configure_logging(settings: Settings) -> None:
     """Send our own and the libraries' logs to standard error: coloured lines on a terminal, JSON with ``log_json``."""
     shared: list[structlog.typing.Processor] = [
@@ -41,8 +46,9 @@ def configure_logging(settings: Settings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         hide_secrets,
     ]
+    PROCESSORS[:] = [structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter]
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=PROCESSORS,
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
