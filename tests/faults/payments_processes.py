@@ -9,6 +9,7 @@ import contextlib
 import json
 import mmap
 import os
+import random
 import signal
 import socket
 import sys
@@ -32,7 +33,6 @@ from hutong.platform.database import Database
 from hutong.sandbox import create_sandbox
 from hutong.sandbox.serving import server_of
 from tests.support.sandbox import RunningSandbox, wallet_key
-from tests.support.server import free_port
 
 STEPS: dict[str, tuple[type, str]] = {
     "begin": (PostgresStore, "begin"),
@@ -188,7 +188,7 @@ class Processes:
     postgres_pids: Callable[[], list[int]] = list
     armed: Armed = field(default_factory=Armed)
     pids: dict[str, int] = field(default_factory=dict)
-    ports: dict[str, int] = field(default_factory=lambda: {"server": free_port(), "sandbox": free_port()})
+    ports: dict[str, int] = field(default_factory=lambda: {"server": kept_port(), "sandbox": kept_port()})
 
     @property
     def server(self) -> str:
@@ -263,6 +263,15 @@ class Processes:
             except Exception as error:  # the database is away just now
                 sys.stderr.write(f"the worker begins again: {error}\n")
                 time.sleep(0.1)
+
+
+def kept_port() -> int:
+    """A port below those that the kernel gives to connections: nobody takes it while its process is dead for a moment."""
+    while True:
+        port = random.randint(12_000, 30_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def answers(port: int) -> bool:
