@@ -200,14 +200,20 @@ class Processes:
     def start(self) -> None:
         """Start what is not running and wait until it answers."""
         work: dict[str, Callable[[], None]] = {"sandbox": self._sandbox, "server": self._serve, "worker": self._work}
-        for name, each in work.items():
-            if not self.alive(name):
-                self.pids[name] = fork(self.folder / f"{name}.log", each)
-        for port in self.ports.values():
-            deadline = time.monotonic() + 30
-            while not answers(port):
-                assert time.monotonic() < deadline, f"nothing came up; see {self.folder}"
-                time.sleep(0.01)
+        deadline = time.monotonic() + 60
+        while True:
+            for name, each in work.items():
+                if not self.alive(name):  # also one that could not start, as where its connection was cut meanwhile
+                    self.pids[name] = fork(self.folder / f"{name}.log", each)
+            if all(answers(port) for port in self.ports.values()):
+                return
+            assert time.monotonic() < deadline, self.last_words()
+            time.sleep(0.01)
+
+    def last_words(self) -> str:
+        """The ends of the logs of what does not come up."""
+        ends = {name: (self.folder / f"{name}.log").read_text(errors="replace")[-1500:] for name in self.pids}
+        return "\n".join(f"{name}: {end}" for name, end in ends.items())
 
     def alive(self, name: str) -> bool:
         """Whether a process runs; one that has ended is taken note of."""
