@@ -5,7 +5,9 @@ import asyncio
 import multiprocessing
 import random
 
-from benchmarks._support import Bench, Load, Result, invent_sale, middle, percentile, request_bytes, say, send_all, workbench
+import psycopg
+
+from benchmarks._support import Bench, Load, Result, books_at_rest, invent_sale, middle, percentile, request_bytes, say, send_all, workbench
 
 
 def main() -> None:
@@ -21,7 +23,12 @@ def main() -> None:
     with workbench() as bench:
         receipt = 0
         for workers in (1, 2):
-            with bench.server(workers) as ours, bench.server(workers, "benchmarks._app:create_without_database") as bound:
+            with (
+                bench.server(workers) as ours,
+                bench.server(workers, "benchmarks._app:create_without_database") as bound,
+                psycopg.connect(bench.url, autocommit=True) as owner,
+                books_at_rest(owner),
+            ):
                 for round_number in range(options.rounds + 1):
                     for name, address in (("bound", bound), ("ours", ours)):
                         load = run(bench, address, chance, receipt, options.sales, options.clients)

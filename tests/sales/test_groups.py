@@ -125,6 +125,34 @@ async def test_a_return_finds_its_sale_beside_a_bad_one_whatever_their_ids(
     assert differences(owner) == {}
 
 
+async def test_sales_are_not_kept_waiting_by_a_connection_that_hangs(database: Database, network: Network, owner: Owner) -> None:
+    queue = CaptureQueue(database, ProductCodes(), 2, 1000)
+    queue.start()
+    document = await prepared(database, network, sale(network))
+    await queue.submit([await prepared(database, network, sale(network))])
+    with psycopg.connect(owner.info.dsn) as other:
+        other.execute("lock table sale_key in share mode")  # whoever writes a key waits, as a capture does that hangs
+        hanging = asyncio.create_task(queue.submit([await prepared(database, network, sale(network))]))
+        async with asyncio.timeout(15):
+            while not waiting_for_locks(owner):
+                await asyncio.sleep(0.01)
+        second = asyncio.create_task(queue.submit([document]))
+        async with asyncio.timeout(15):
+            while waiting_for_locks(owner) < 2:  # the second connection has taken it up
+                await asyncio.sleep(0.01)
+    assert isinstance((await second)[0], datetime)
+    assert isinstance((await hanging)[0], datetime)
+    await queue.stop()
+    assert counts(owner)[0] == 3
+
+
+def waiting_for_locks(owner: Owner) -> int:
+    sql = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%%capture_sales%%'"
+    row = owner.execute(sql).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 async def test_a_postgresql_that_falls_silent_is_given_up_and_the_sale_can_be_sent_again(
     database: Database, network: Network, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

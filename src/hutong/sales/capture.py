@@ -17,6 +17,7 @@ from hutong.kernel.errors import HutongError, Unavailable
 from hutong.platform.database import STATEMENT_TIMEOUT_MS, Database, is_outage
 from hutong.sales.claims import CLAIM, claims_of
 from hutong.sales.errors import OriginalUnknown, PaymentNotClaimable, ReceiptTaken, ReturnExceedsSale, SaleDiffers, SaleInvalid
+from hutong.sales.gathering import Gathering
 from hutong.sales.partitions import Partitions
 from hutong.sales.prepare import PreparedSale
 from hutong.sales.rows import CALL, Audit, array, parameters
@@ -64,7 +65,7 @@ class CaptureQueue:
         self._backlog = backlog
         self._on_commit = on_commit
         self._waiting: deque[Submission] = deque()
-        self._waiting_sales = 0
+        self._gathering = Gathering()
         self._arrived = asyncio.Event()
         self._troubled: deque[Submission] = deque()
         self._troubled_sales = 0
@@ -75,7 +76,7 @@ class CaptureQueue:
         self._stopping = False
 
     def start(self) -> None:
-        self._writers = [asyncio.create_task(self._write_for_ever(), name=f"capture-{n}") for n in range(self._connections)]
+        self._writers = [asyncio.create_task(self._write_for_ever(first=n == 0), name=f"capture-{n}") for n in range(self._connections)]
         self._writers.append(asyncio.create_task(self._write_for_ever(troubled=True), name="capture-troubled"))
 
     async def stop(self) -> None:
@@ -83,6 +84,7 @@ class CaptureQueue:
         self._stopping = True
         self._arrived.set()
         self._trouble.set()
+        self._gathering.stop()
         await asyncio.gather(*self._writers, return_exceptions=True)
         self._finish_all([*self._waiting, *self._troubled], Unavailable("The server is stopping; send it again."))
         self._waiting.clear()
@@ -91,7 +93,7 @@ class CaptureQueue:
     @property
     def waiting(self) -> int:
         """How many sales wait to be committed."""
-        return self._waiting_sales + self._troubled_sales
+        return self._gathering.waiting + self._troubled_sales
 
     @property
     def pressed(self) -> bool:
@@ -112,7 +114,7 @@ class CaptureQueue:
         if self._waiting:
             self._pressed_at = time.monotonic()
         self._waiting.append(submission)
-        self._waiting_sales += len(sales)
+        self._gathering.came(len(sales))
         self._arrived.set()
         return await asyncio.shield(submission.future)
 
@@ -135,7 +137,7 @@ class CaptureQueue:
 
     # groups --------------------------------------------------------------------------------------------------------
 
-    async def _write_for_ever(self, *, troubled: bool = False) -> None:
+    async def _write_for_ever(self, *, first: bool = True, troubled: bool = False) -> None:
         """Commit what waits, group by group; the one for the ``troubled`` takes requests with a faulty sale, one by one."""
         queue, arrived = (self._troubled, self._trouble) if troubled else (self._waiting, self._arrived)
         connection: psycopg.AsyncConnection[Any] | None = None
@@ -143,6 +145,8 @@ class CaptureQueue:
             if not queue:
                 arrived.clear()
                 await arrived.wait()
+                continue
+            if not troubled and not await self._gather(first):
                 continue
             requests = self._take_troubled() if troubled else self._take_group()
             try:
@@ -157,6 +161,9 @@ class CaptureQueue:
                 self._give_up(requests, error)
                 await asyncio.sleep(0.05)
                 continue
+            finally:
+                if not troubled:
+                    self._gathering.done(sum(len(each.sales) for each in requests))
             self._on_commit()
             for submission in requests:
                 if submission not in undone and not submission.future.done():
@@ -164,6 +171,12 @@ class CaptureQueue:
             self._put_aside(undone)
         if connection is not None:
             await connection.close()
+
+    async def _gather(self, first: bool) -> bool:
+        """Wait for company, and with another connection than the first until it is wanted; whether there is something to commit then."""
+        head = self._waiting[0]
+        ready = await (self._gathering.for_half() if first else self._gathering.for_many())
+        return bool(self._waiting) and (ready or self._waiting[0] is head)
 
     def _give_up(self, requests: list[Submission], error: Exception) -> None:
         if is_outage(error):
@@ -197,7 +210,7 @@ class CaptureQueue:
             if group and (full or not keys.isdisjoint(wanted)):
                 break
             group.append(self._waiting.popleft())
-            self._waiting_sales -= len(candidate.sales)
+            self._gathering.taken(len(candidate.sales))
             keys |= wanted
             lines += weight
         return group
