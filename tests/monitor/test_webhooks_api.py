@@ -1,6 +1,7 @@
 """Webhooks by API and by page: who may do what, what is shown once, what is refused, and that a stranger's answer is 404."""
 
 import re
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -71,25 +72,32 @@ async def test_a_new_secret_leaves_the_old_one_signing_for_a_day(office, owner):
     assert (await office.get(f"/v1/webhooks/{webhook['id']}")).json()["previous_secret_until"]
 
 
-@pytest.mark.parametrize(
-    "url", ["http://8.8.8.8/", "https://127.0.0.1/", "https://10.0.0.1:8443/", "https://169.254.169.254/latest", "https://[::1]/", "https://2130706433/", "https://localhost/",
-            "https://user:pass@8.8.8.8/", "https://8.8.8.8:22/", "https://no-such-name.invalid/", "nonsense"],
+FORBIDDEN = (
+    "http://8.8.8.8/", "https://127.0.0.1/", "https://10.0.0.1:8443/", "https://169.254.169.254/latest", "https://[::1]/", "https://2130706433/", "https://localhost/",
+    "https://user:pass@8.8.8.8/", "https://8.8.8.8:22/", "https://no-such-name.invalid/", "nonsense",
 )  # fmt: skip
-async def test_an_address_that_may_not_be_called_is_refused_when_made_and_when_changed(office, owner, url):
-    answer = await office.post("/v1/webhooks", json={"url": url, "kinds": ["sale.captured"]})
-    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, "webhook_address", "url")
+
+
+async def test_an_address_that_may_not_be_called_is_refused_when_made_and_when_changed(office, owner):
+    for url in FORBIDDEN:
+        answer = await office.post("/v1/webhooks", json={"url": url, "kinds": ["sale.captured"]})
+        assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, "webhook_address", "url"), url
     assert owner.execute("select count(*) from webhook").fetchone() == (0,)
     webhook = await made(office)
-    assert (await office.patch(f"/v1/webhooks/{webhook['id']}", json={"url": url})).status_code == 422
+    for url in FORBIDDEN:
+        assert (await office.patch(f"/v1/webhooks/{webhook['id']}", json={"url": url})).status_code == 422, url
     assert owner.execute("select url from webhook").fetchone() == (HOOK,)
 
 
-@pytest.mark.parametrize(
-    "body", [{"url": HOOK}, {"url": HOOK, "kinds": []}, {"url": HOOK, "kinds": ["sale.deleted"]}, {"kinds": ["sale.captured"]}, {"url": HOOK, "kinds": ["sale.captured"], "secret": "x"},
-             {"url": HOOK, "kinds": ["sale.captured"], "retailer": "one", "brand": "yunqi"}],
+SAYING_SOMETHING_ELSE: tuple[dict[str, Any], ...] = (
+    {"url": HOOK}, {"url": HOOK, "kinds": []}, {"url": HOOK, "kinds": ["sale.deleted"]}, {"kinds": ["sale.captured"]}, {"url": HOOK, "kinds": ["sale.captured"], "secret": "x"},
+    {"url": HOOK, "kinds": ["sale.captured"], "retailer": "one", "brand": "yunqi"},
 )  # fmt: skip
-async def test_a_body_that_says_something_else_is_refused(office, body):
-    assert (await office.post("/v1/webhooks", json=body)).status_code == 422
+
+
+async def test_a_body_that_says_something_else_is_refused(office):
+    for body in SAYING_SOMETHING_ELSE:
+        assert (await office.post("/v1/webhooks", json=body)).status_code == 422, body
 
 
 async def test_a_retailer_or_brand_of_others_answers_as_one_that_is_not_there(office, as_person):

@@ -193,12 +193,12 @@ async def test_one_who_comes_back_is_sent_exactly_the_frames_it_missed(database:
         assert len(missed) > MOST_BEHIND
 
 
-@pytest.mark.parametrize("last", ["", "other:1", "x", "a:b:c", ":", "9" * 39, "e:-1", "e:٣"])
-async def test_one_who_comes_back_from_elsewhere_is_sent_the_whole_document(database: Database, last: str) -> None:
+async def test_one_who_comes_back_from_elsewhere_is_sent_the_whole_document(database: Database) -> None:
     async with running_hub(database) as hub:
-        line = Line(hub, await hub.open("a"), last=last)
-        await line.counted("a", 0)
-        assert line.events[0]["event"] == "snapshot"
+        for last in ("", "other:1", "x", "a:b:c", ":", "9" * 39, "e:-1", "e:٣"):
+            line = Line(hub, await hub.open("a"), last=last)
+            await line.counted("a", 0)
+            assert line.events[0]["event"] == "snapshot", last
 
 
 async def test_one_who_was_away_for_longer_than_frames_are_kept_is_sent_the_whole_document(database: Database) -> None:

@@ -64,14 +64,14 @@ async def test_a_stranger_who_wants_a_page_is_sent_to_sign_in(client):
     assert answer.headers["location"] == "/sign-in?next=%2Fplaces"
 
 
-@pytest.mark.parametrize("login", ["operator", "office", "manager", "cashier", "brand", "integrator"])
-async def test_every_entry_of_the_header_leads_somewhere(as_person, login):
-    person = as_person(login)
-    page = await person.get("/places")
-    header = page.text[page.text.index("<header") : page.text.index("</header>")]
-    for address in re.findall(r'<a (?:class="\w+" )?href="(/[^"]*)"', header):
-        answer = await person.get(address.replace("&amp;", "&"), headers=PAGE, follow_redirects=True)
-        assert answer.status_code == 200, (login, address)
+async def test_every_entry_of_the_header_leads_somewhere(as_person):
+    for login in ("operator", "office", "manager", "cashier", "brand", "integrator"):
+        person = as_person(login)
+        page = await person.get("/places")
+        header = page.text[page.text.index("<header") : page.text.index("</header>")]
+        for address in re.findall(r'<a (?:class="\w+" )?href="(/[^"]*)"', header):
+            answer = await person.get(address.replace("&amp;", "&"), headers=PAGE, follow_redirects=True)
+            assert answer.status_code == 200, (login, address)
 
 
 async def test_a_change_by_a_signed_in_browser_needs_the_sessions_own_token(clients, session_of, network, owner: psycopg.Connection):
