@@ -4,7 +4,7 @@ import json
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from random import Random
@@ -15,6 +15,8 @@ import psycopg
 import pytest
 
 from hutong.platform.live import apply_frame
+from hutong.platform.web import percent, short_money
+from hutong.platform.web.i18n import current_locale
 from tests.support.browser import chromium
 from tests.support.network import Network, insert_network, stored
 from tests.support.postgres import SharedPostgres
@@ -207,6 +209,41 @@ async def test_the_scripts_write_what_the_server_painted(shop: Shop, watch: Call
             await page.goto(f"{address}?lang={language}")
             await page.locator("#monitor[data-painted]").wait_for()
             assert await texts_of(page) == painted, address
+        written = "async (all) => { const { shortMoney, percent } = await import('/static/web/figures.js'); return all.map((each) => [shortMoney(each, 'CNY'), percent(each / 1600)]); }"
+        with in_language(language):
+            assert await page.evaluate(written, HALVES) == [[short_money(each), percent(each / 1600)] for each in HALVES]
+
+
+HALVES = [
+    50,
+    150,
+    250,
+    31_850,
+    -31_850,
+    999_949,
+    999_950,
+    1_000_000,
+    1_000_500,
+    1_234_500,
+    1_234_600,
+    99_999_500,
+    12_345_000,
+    1_234_500_000,
+    12_345_000_000,
+    999_995_000_000,
+    1,
+    3,
+    100,
+    300,
+]
+"""Amounts, and sixteenths of a percent, that lie halfway or near it: both sides must round them alike."""
+
+
+@contextmanager
+def in_language(language: str) -> Iterator[None]:
+    before = current_locale.set(language)
+    yield
+    current_locale.reset(before)
 
 
 async def texts_of(page: Any) -> list[str]:

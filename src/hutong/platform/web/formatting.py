@@ -1,7 +1,7 @@
 """How money, numbers, shares and times are written for people in the language of the page."""
 
 from datetime import date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -26,8 +26,11 @@ def short_money(amount: int | None, currency: str = "CNY") -> str:
     sign, units = (MINUS if amount < 0 else ""), Decimal(abs(amount)) / 100
     symbol = SYMBOLS.get(currency, currency + " ")
     if units < 10_000:
-        return f"{sign}{symbol}{format_decimal(units.quantize(Decimal(1)), locale=_babel())}"
-    return f"{sign}{symbol}{format_compact_decimal(units, locale=_babel(), fraction_digits=2)}"
+        return f"{sign}{symbol}{format_decimal(_half_up(units, 0), locale=_babel())}"
+    step = 4 if current_locale.get() == "zh" else 3
+    return (
+        f"{sign}{symbol}{format_compact_decimal(_half_up(units, 2 - units.adjusted() // step * step), locale=_babel(), fraction_digits=2)}"
+    )
 
 
 def number(value: Any, places: int = 3) -> str:
@@ -41,7 +44,8 @@ def percent(fraction: Any, places: int = 1) -> str:
     """A share: 0.1234 is 12.3%; a dash for None."""
     if fraction is None:
         return "–"
-    return format_percent(fraction, format="#,##0." + "0" * places + "%" if places else "#,##0%", locale=_babel()).replace("-", MINUS)
+    rounded = _half_up(Decimal(str(fraction)), places + 2)
+    return format_percent(rounded, format="#,##0." + "0" * places + "%" if places else "#,##0%", locale=_babel()).replace("-", MINUS)
 
 
 def change(now: Any, before: Any) -> float | None:
@@ -100,6 +104,11 @@ def name(thing: Any) -> str:
 
 def _read(thing: Any, key: str) -> Any:
     return thing.get(key) if isinstance(thing, dict) else getattr(thing, key, None)
+
+
+def _half_up(value: Decimal, places: int) -> Decimal:
+    """Rounded as the browser rounds, before Babel would round a half to the even digit."""
+    return value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
 
 
 def _babel() -> str:
