@@ -65,7 +65,7 @@ async def stop_agreement(request: Request) -> Response:
 async def post_authorisation(request: Request) -> Response:
     """Hold money: 201 when this call began it, 200 with how it stands when an earlier one had."""
     by = await authenticate(request)
-    wish = await read_document(request, _hold)
+    wish, wait = await read_document(request, _hold), wait_seconds(request)
     desk, holder = request_desk(request), _holder(request)
     outlet, till_id, _ = await desk.place(wish.store, wish.till, by, Permission.TAKE_PAYMENTS)
     check_id(wish.id, "id")
@@ -83,7 +83,7 @@ async def post_authorisation(request: Request) -> Response:
     if outcome == "same":
         return respond(hold_view(await holder.load(hold.retailer_id, hold.id)))
     work = holder.freeze(hold, subject_of(wish.subject, outlet), outlet.gln, code)
-    done = await desk.within(work, wait_seconds(request), f"hold-{hold.id}")
+    done = await desk.within(work, wait, f"hold-{hold.id}")
     return respond(hold_view(done or await holder.load(hold.retailer_id, hold.id)), 201)
 
 
